@@ -1,0 +1,1 @@
+"""The Segment spec: what the producer stamps on an event, and which events are accepted."""

@@ -1,0 +1,311 @@
+"""The Segment spec: which events are accepted, and when they happened.
+
+One marshmallow schema per type of event. Unknown keys are kept, `null` means absent (SDKs send `"anonymousId": null`),
+and ids that come as whole numbers become text. Reasons name fields, never what stands in them.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any, ClassVar, Final, cast
+from uuid import UUID
+
+from marshmallow import INCLUDE, Schema, ValidationError, fields, validates_schema
+
+from pipeline.errors import InvalidEvent
+from pipeline.operation import Json
+
+MOST_BYTES: Final = 32 * 1024  # Segment's own bound for one event, as UTF-8 JSON
+MOST_NESTING: Final = 32  # real events nest four or five deep; beyond this somebody is testing our stack
+_LONGEST_MESSAGE_ID: Final = 128  # Segment's bound is 100; what is longer is hashed, not refused
+_MESSAGE_ID = re.compile(rf"[\x21-\x7e]{{1,{_LONGEST_MESSAGE_ID}}}")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+_SENT_WITH: Final = frozenset({"messageId", "sentAt", "receivedAt"})  # may differ between two sendings of one event
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An event that was accepted.
+
+    `time_ms` is when it happened, in Unix milliseconds. `body` is the whole event as plain JSON, unknown keys included.
+    """
+
+    type: str
+    message_id: str
+    time_ms: int
+    body: Mapping[str, Json] = field(repr=False)
+
+
+def validate(event: Any, *, received_ms: int) -> Event:
+    """Hold an event against the Segment spec and this pipeline's bounds.
+
+    `received_ms` is the Unix time in milliseconds at which the event arrived: no event is later than that, and one
+    without a timestamp happened then. Raises InvalidEvent with every reason at once.
+    """
+    if not isinstance(event, dict):
+        raise InvalidEvent(f"an event is a JSON object, not {_kind(event)}")
+    body = _plain(event)
+    _check_size(body)
+    schema = _SCHEMAS.get(_type_of(body))
+    if schema is None:
+        raise InvalidEvent(f"type is missing or unknown; it is one of {', '.join(_SCHEMAS)}")
+    try:
+        loaded: dict[str, Json] = schema.load(body)
+    except ValidationError as refused:
+        raise InvalidEvent(f"{body['type']} {_reasons(refused)}") from None
+    return Event(
+        type=cast("str", loaded["type"]),
+        message_id=message_id(loaded),
+        time_ms=_time_ms(loaded, received_ms=received_ms),
+        body=loaded,
+    )
+
+
+def opted_in(event: Event, *, always: bool = False) -> bool:
+    """Answer whether the event asks to go to Salesforce.
+
+    It does so with `integrations.Salesforce`, at the top or in `context`, being true or an options object. `All: true`
+    does not ask for it. With `always`, every event goes except one that says `Salesforce: false`, or `All: false` and
+    nothing about Salesforce.
+    """
+    context = event.body.get("context")
+    wishes = [event.body.get("integrations"), context.get("integrations") if isinstance(context, dict) else None]
+    said = [wish["Salesforce"] for wish in wishes if isinstance(wish, dict) and "Salesforce" in wish]
+    if any(answer is False for answer in said):
+        return False
+    if any(answer is True or isinstance(answer, dict) for answer in said):
+        return True
+    return always and not any(isinstance(wish, dict) and wish.get("All") is False for wish in wishes)
+
+
+def message_id(event: Mapping[str, Json]) -> str:
+    """Return the id by which one message is recognised when it comes twice.
+
+    That is its `messageId`, if it is printable ASCII of at most 128 characters, or a hash of what the event says. The
+    hash leaves out the times at which it was sent and received, which a repeated sending changes.
+    """
+    given = event.get("messageId")
+    if isinstance(given, int) and not isinstance(given, bool):
+        given = str(given)
+    if isinstance(given, str) and _MESSAGE_ID.fullmatch(given.strip()):
+        return given.strip()
+    skipped = _SENT_WITH if given is None or given == "" else _SENT_WITH - {"messageId"}
+    said = {name: value for name, value in event.items() if name not in skipped}
+    canonical = json.dumps(said, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return "sha256-" + hashlib.sha256(canonical.encode()).hexdigest()
+
+
+class _Identifier(fields.Field[str | None]):
+    """An id: text that is not blank, or a whole number, which becomes text."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str | None:  # noqa: ARG002  (marshmallow's signature)
+        if isinstance(value, int) and not isinstance(value, bool):
+            return str(value)
+        if not isinstance(value, str):
+            raise ValidationError("must be text or a whole number")
+        return value if value.strip() else None
+
+
+class _Moment(fields.Field[str | None]):
+    """An ISO 8601 date and time, kept as the text it came as; without an offset it is UTC."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str | None:  # noqa: ARG002  (marshmallow's signature)
+        if isinstance(value, str) and not value.strip():
+            return None
+        try:
+            _milliseconds(value)
+        except (ValueError, TypeError, AttributeError):
+            raise ValidationError("must be an ISO 8601 date and time, such as 2026-11-23T19:06:21.298Z") from None
+        return cast("str", value)
+
+
+def _text() -> fields.String:
+    return fields.String(allow_none=True, error_messages={"invalid": "must be text"})
+
+
+def _object() -> fields.Dict:
+    return fields.Dict(allow_none=True, error_messages={"invalid": "must be an object"})
+
+
+class EventSchema(Schema):
+    """What all types of events have in common."""
+
+    class Meta:
+        """Keep the keys that the spec does not name: actions may map them."""
+
+        unknown = INCLUDE
+
+    needs: ClassVar[Mapping[str, tuple[str, ...]]] = {}  # what the event needs → the keys that give it
+
+    type = fields.String(required=True)
+    userId = _Identifier(allow_none=True)  # noqa: N815  (the spec's name)
+    anonymousId = _Identifier(allow_none=True)  # noqa: N815  (the spec's name)
+    timestamp = _Moment(allow_none=True)
+    originalTimestamp = _Moment(allow_none=True)  # noqa: N815  (the spec's name)
+    sentAt = _Moment(allow_none=True)  # noqa: N815  (the spec's name)
+    receivedAt = _Moment(allow_none=True)  # noqa: N815  (the spec's name)
+    context = _object()
+    integrations = _object()
+
+    @validates_schema
+    def has_what_it_needs(self, data: dict[str, Any], **_: Any) -> None:
+        """Refuse an event without a key that its type cannot do without."""
+        for need, keys in self.needs.items():
+            if all(data.get(key) is None or not str(data[key]).strip() for key in keys):
+                raise ValidationError({"_needs": [need]})
+
+
+class IdentifySchema(EventSchema):
+    """Who somebody is."""
+
+    needs: ClassVar = {"userId or anonymousId": ("userId", "anonymousId")}
+    traits = _object()
+
+
+class GroupSchema(EventSchema):
+    """Which company somebody belongs to."""
+
+    needs: ClassVar = {"groupId": ("groupId",)}
+    groupId = _Identifier(allow_none=True)  # noqa: N815  (the spec's name)
+    traits = _object()
+
+
+class TrackSchema(EventSchema):
+    """What somebody did."""
+
+    needs: ClassVar = {"event, the name of what happened": ("event",)}
+    event = _text()
+    properties = _object()
+
+
+class PageSchema(EventSchema):
+    """Which page somebody looked at."""
+
+    name = _text()
+    category = _text()
+    properties = _object()
+
+
+class ScreenSchema(PageSchema):
+    """Which screen of an app somebody looked at."""
+
+
+class AliasSchema(EventSchema):
+    """Which two ids are one person."""
+
+    previousId = _Identifier(allow_none=True)  # noqa: N815  (the spec's name)
+
+
+_SCHEMAS: Final[Mapping[str, Schema]] = {
+    "identify": IdentifySchema(),
+    "group": GroupSchema(),
+    "track": TrackSchema(),
+    "page": PageSchema(),
+    "screen": ScreenSchema(),
+    "alias": AliasSchema(),
+}
+
+
+def _type_of(event: Mapping[str, Json]) -> str:
+    kind = event.get("type")
+    return kind if isinstance(kind, str) else ""
+
+
+def _reasons(refused: ValidationError) -> str:
+    messages = cast("dict[str, list[str]]", refused.messages)
+    return "; ".join(
+        f"needs {texts[0]}" if name == "_needs" else f"has a wrong {name}: it {texts[0]}"
+        for name, texts in messages.items()
+    )
+
+
+def _plain(event: dict[Any, Any]) -> dict[str, Json]:
+    """Copy the event as plain JSON: what Celery's serializer decodes to Python types becomes text or numbers again."""
+    plain: dict[str, Json] = {}
+    for name, value in event.items():
+        if not isinstance(name, str):
+            raise InvalidEvent("a key of the event is not text")
+        try:
+            plain[name] = _plain_value(value, 2)
+        except _Unfit as unfit:
+            # A name that is not the spec's may be anything, a person's address too: it is not repeated.
+            where = name if name in _NAMES else "a key that the spec does not name"
+            raise InvalidEvent(f"{where} {unfit}") from None
+    return plain
+
+
+class _Unfit(Exception):  # noqa: N818  (says where a value does not fit; never leaves this module)
+    pass
+
+
+def _plain_value(value: Any, depth: int) -> Json:
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, float):
+        if value - value != 0:  # NaN and the infinities, which no JSON document can hold
+            raise _Unfit("holds NaN or an infinite number")
+        return value
+    if isinstance(value, dict | list | tuple):
+        if depth > MOST_NESTING:
+            raise _Unfit(f"is nested deeper than {MOST_NESTING} levels")
+        if not isinstance(value, dict):
+            return [_plain_value(part, depth + 1) for part in value]
+        if not all(isinstance(name, str) for name in value):
+            raise _Unfit("holds an object with a key that is not text")
+        return {name: _plain_value(part, depth + 1) for name, part in value.items()}
+    return _decoded(value)
+
+
+def _decoded(value: Any) -> Json:
+    """Undo what Celery's JSON serializer does for the types that JSON lacks."""
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, UUID):
+        return str(value)
+    if isinstance(value, Decimal) and value.is_finite():
+        return _plain_value(float(value), 0)
+    raise _Unfit(f"holds {_kind(value)}, which JSON does not have")
+
+
+def _check_size(event: Mapping[str, Json]) -> None:
+    try:
+        escaped = json.dumps(event, separators=(",", ":"))
+    except ValueError:
+        raise InvalidEvent("the event holds a whole number of thousands of digits") from None
+    if len(escaped) <= MOST_BYTES:  # escapes only ever lengthen, so most events need no second look
+        return
+    size = len(json.dumps(event, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass"))
+    if size > MOST_BYTES:
+        raise InvalidEvent(f"the event is {size:,} bytes of JSON; at most {MOST_BYTES:,} are taken")
+
+
+def _time_ms(event: Mapping[str, Json], *, received_ms: int) -> int:
+    """When the event happened by the receiver's clock: the Segment spec's correction for clocks that are wrong."""
+    received, sent, original = (_moment(event, name) for name in ("receivedAt", "sentAt", "originalTimestamp"))
+    happened = _moment(event, "timestamp")
+    if received is not None and sent is not None and original is not None:
+        happened = received - (sent - original)
+    return received_ms if happened is None else min(happened, received_ms)
+
+
+def _moment(event: Mapping[str, Json], name: str) -> int | None:
+    value = event.get(name)
+    return None if value is None else _milliseconds(cast("str", value))
+
+
+def _milliseconds(text: str) -> int:
+    moment = datetime.fromisoformat(text.strip())
+    return ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _EPOCH) // _MILLISECOND
+
+
+def _kind(value: Any) -> str:
+    kinds = {type(None): "null", str: "text", bool: "a boolean", int: "a number", float: "a number", list: "a list"}
+    return kinds.get(type(value), f"a {type(value).__name__}")
+
+
+_NAMES: Final = frozenset(name for schema in _SCHEMAS.values() for name in schema.fields) | {"messageId"}
