@@ -1,0 +1,65 @@
+"""Real things for tests: a Redis server and an emulated org for the whole run, each test finding them empty."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+import requests
+
+from pipeline.local import LocalRedis, LocalStack, emulator_service
+from pipeline.local.stack import emulator_address
+
+
+@pytest.fixture(scope="session")
+def _running_redis() -> Iterator[LocalRedis]:
+    with LocalRedis() as server:
+        yield server
+
+
+@pytest.fixture
+def redis_server(_running_redis: LocalRedis) -> LocalRedis:
+    """A real server, shared by the tests of this process and empty. Tests that stop it start one of their own."""
+    with _running_redis.client() as client:
+        client.flushall()
+    return _running_redis
+
+
+@pytest.fixture
+def redis_client(redis_server: LocalRedis) -> Iterator[redis.Redis]:
+    with redis_server.client() as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def _running_emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    service = emulator_service(tmp_path_factory.mktemp("emulator") / "emulator.log")
+    with contextlib.ExitStack() as cleanup:
+        cleanup.callback(service.stop)
+        yield emulator_address(service.start().wait_until_ready())
+
+
+@pytest.fixture
+def emulator_url(_running_emulator: str) -> str:
+    """An emulated org in a process of its own, without records, faults or spent calls."""
+    requests.post(f"{_running_emulator}/_emulator/reset", json={}, timeout=10).raise_for_status()
+    return _running_emulator
+
+
+@pytest.fixture
+def start_stack() -> Iterator[Callable[..., LocalStack]]:
+    """Start whole systems, `start_stack(workers={...}, destination="...")`, all stopped when the test ends."""
+    with contextlib.ExitStack() as stacks:
+
+        def start(**arguments: Any) -> LocalStack:
+            return stacks.enter_context(LocalStack(**arguments))
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The folder that holds README.md, docker-compose.yml and the rest of the project."""
+    return Path(__file__).resolve().parents[1]
