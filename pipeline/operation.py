@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, cast
 
-Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 Verb: TypeAlias = Literal["create", "read", "update", "upsert", "delete"]
 
 FORMAT = 1  # of a stored operation; a reader that meets a newer one must not guess

@@ -1,0 +1,1 @@
+"""A claimed batch and the org: shape, merge, look up, write, settle."""

@@ -1,0 +1,1 @@
+"""What Celery runs: thin tasks that lead operations from room to room."""

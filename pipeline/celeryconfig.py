@@ -1,0 +1,92 @@
+"""How Celery runs the pipeline. Every setting that matters gives its reason."""
+
+import os
+from typing import Any
+
+from kombu import Queue
+
+# A producer needs only this.
+broker_url = os.environ.get("PIPELINE_BROKER_URL") or os.environ.get("PIPELINE_REDIS_URL") or "redis://127.0.0.1:6379/0"
+
+# JSON only: a message can carry data, never code.
+task_serializer = "json"
+accept_content = ["json"]
+event_serializer = "json"
+
+# Nobody reads results through Redis; what a delivery did travels in its event, to Flower.
+task_ignore_result = True
+task_store_errors_even_if_ignored = False
+
+# Ingest may be repeated (messages are known by their ids), so a message is acknowledged after it was carried out, and
+# one whose worker died comes back.
+task_acks_late = True
+task_reject_on_worker_lost = True
+
+task_default_queue = "ingest"
+task_queues = [Queue("ingest"), Queue("upkeep")]
+task_create_missing_queues = True  # salesforce.<Object>, one per object
+task_routes: dict[str, dict[str, str]] = {
+    "pipeline.send_event": {"queue": "ingest"},
+    "pipeline.send_events": {"queue": "ingest"},
+    "pipeline.renew_session": {"queue": "upkeep"},
+    "pipeline.refresh_describe": {"queue": "upkeep"},
+    "pipeline.sync_quota": {"queue": "upkeep"},
+}
+
+# The message of a killed worker comes back after this, not after the transport's default hour. Nothing that is
+# acknowledged late runs half as long.
+_visibility_timeout_s = 40
+
+broker_transport_options: dict[str, Any] = (
+    {
+        "visibility_timeout": _visibility_timeout_s,
+        # With the defaults (10 and 10) an unacknowledged message was looked for every 100 seconds only.
+        "unacked_restore_interval": 1,
+        "unacked_restore_throttle": 1,
+        # None by default: a frozen server would hold a worker for ever. Longer than the transport's blocking read.
+        "socket_timeout": 30,
+        "socket_connect_timeout": 5,
+        "socket_keepalive": True,
+        "health_check_interval": 10,
+        "retry_on_timeout": True,
+    }
+    if broker_url.startswith(("redis://", "rediss://", "unix://", "redis+socket://"))
+    else {}
+)
+
+broker_connection_retry_on_startup = True  # a worker may be started before its Redis
+broker_connection_max_retries = None  # and waits for it as long as it takes
+broker_pool_limit = 10
+broker_connection_timeout = 5
+
+# Few messages wait in a worker: what it holds unacknowledged longer than the visibility timeout is delivered again.
+worker_prefetch_multiplier = 8
+task_time_limit = 30  # ingest takes milliseconds; well below the visibility timeout. deliver sets its own
+task_soft_time_limit = 20
+
+# Flower shows what runs; arguments are hidden by the tasks' base class.
+worker_send_task_events = True
+task_send_sent_event = False
+worker_hijack_root_logger = True
+worker_redirect_stdouts = False
+
+# Several beats are safe: RedBeat keeps the schedule and a lock in Redis.
+beat_scheduler = "redbeat.RedBeatScheduler"
+redbeat_redis_url = os.environ.get("PIPELINE_REDIS_URL") or "redis://127.0.0.1:6379/0"
+redbeat_key_prefix = "pipeline:redbeat:"
+# A killed beat holds its lock for this long (25 minutes by default); tighter values make beats crash in turn.
+redbeat_lock_timeout = 30
+beat_max_loop_interval = 5
+beat_schedule: dict[str, dict[str, Any]] = {
+    "renew the session": {"task": "pipeline.renew_session", "schedule": 1800.0, "options": {"expires": 900}},
+    "refresh the describe cache": {
+        "task": "pipeline.refresh_describe",
+        "schedule": 1800.0,
+        "options": {"expires": 900},
+    },
+    "look at the quota while it is used up": {
+        "task": "pipeline.sync_quota",
+        "schedule": 60.0,
+        "options": {"expires": 30},
+    },
+}

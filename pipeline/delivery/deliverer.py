@@ -1,0 +1,333 @@
+"""Deliver a claimed batch: look its records up, write them, and settle every operation."""
+
+import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from typing import Any, Protocol
+
+from pipeline.delivery.lookup import Question, choose, give_rows, questions
+from pipeline.delivery.merge import Part, merge
+from pipeline.delivery.outcome import Buried, LookAgain, Paused, RetryAt, Split, of_failure, of_part, of_record
+from pipeline.delivery.pack import COLLECTION, COLLECTIONS, Collection, pack
+from pipeline.delivery.shape import Shaped, shape
+from pipeline.delivery.work import Work, known_at_start
+from pipeline.inbox.claims import Batch, Claim
+from pipeline.inbox.inbox import Inbox
+from pipeline.operation import in_order
+from pipeline.salesforce.client import RecordResult, Subrequest, Subresponse, create, delete, query, update
+from pipeline.salesforce.describe import ObjectDescribe
+from pipeline.salesforce.errors import ErrorDetail, SalesforceError, UnknownObject
+
+# A batch that is still at work after so many calls is handed back; its keys go on in the next one.
+_MOST_ROUNDS = 30
+_UNKNOWN_OBJECT_DELAY_S = 300.0
+_TRIES_IN_COMPANY = 2
+# A whole collection is refused for one field that the org does not know, or no longer.
+_FIELD_CODES = frozenset({"INVALID_FIELD", "INVALID_FIELD_FOR_INSERT_UPDATE"})
+
+
+class Org(Protocol):
+    """What delivery needs of an org: one API call for a list of subrequests."""
+
+    def send(self, subrequests: Sequence[Subrequest]) -> list[Subresponse]:
+        """Send the subrequests in one call; raises SalesforceError when there is no answer to the whole."""
+        ...
+
+    def query_rest(self, next_records_url: str) -> Subresponse:
+        """Ask for the next page of a query, one call."""
+        ...
+
+
+class Describes(Protocol):
+    """What delivery needs of the describe cache."""
+
+    def get(self, object_name: str) -> ObjectDescribe:
+        """Return the cached describe of an object."""
+        ...
+
+    def refresh(self, object_names: Sequence[str]) -> None:
+        """Ask the org again."""
+        ...
+
+
+@dataclass(slots=True)
+class Report:
+    """What one or more deliveries did; keys and records are counts, `ms` is wall time."""
+
+    object: str
+    claimed: int = 0  # operations
+    created: int = 0  # records
+    updated: int = 0
+    deleted: int = 0
+    retried: int = 0  # operations that stay
+    dead: int = 0  # operations buried
+    calls: int = 0
+    ms: int = 0
+    why: str = ""  # what it is waiting for, if it stopped early
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the figures as the result of a task."""
+        return asdict(self)
+
+
+class Deliverer:
+    """Delivers batches of one object. `may_spend` is asked before each call; False hands the rest of a batch back."""
+
+    def __init__(
+        self,
+        inbox: Inbox,
+        org: Org,
+        describes: Describes,
+        *,
+        may_spend: Callable[[], bool],
+        count_dropped: Callable[[str, str], None] = lambda _name, _reason: None,
+    ) -> None:
+        self._inbox = inbox
+        self._org = org
+        self._describes = describes
+        self._may_spend = may_spend
+        self._count_dropped = count_dropped
+        self._token = ""
+
+    def deliver(self, batch: Batch, report: Report) -> Paused | None:
+        """Bring a batch to the org and settle every claim; returns why delivery has to pause, if it has to."""
+        self._token = batch.token
+        report.claimed += sum(claim.taken for claim in batch.claims)
+        keys = [claim.key for claim in batch.claims]
+        try:
+            describe = self._describes.get(self._inbox.object)
+        except UnknownObject as error:
+            self._inbox.release(batch.token, keys, delay_s=_UNKNOWN_OBJECT_DELAY_S)
+            report.why = str(error)
+            return None
+        except SalesforceError as error:
+            self._inbox.release(batch.token, keys, delay_s=0)
+            decision = of_failure(error)
+            return decision if isinstance(decision, Paused) else Paused(str(error), "", needs_operator=False)
+        works = [self._begin(claim, describe) for claim in batch.claims]
+        paused = self._rounds(works, describe, report)
+        self._settle(works, report)
+        return paused
+
+    def _begin(self, claim: Claim, describe: ObjectDescribe) -> Work:
+        order = in_order(claim.operations)
+        parts, refused = [], {}
+        for index in order:
+            operation = claim.operations[index]
+            shaped = shape(operation, describe)
+            for dropped in shaped.dropped:
+                self._count_dropped(dropped.name, dropped.reason)
+            if shaped.refusal is not None:
+                refused[claim.positions[index]] = shaped.refusal
+            else:
+                parts.append(_part(claim, index, shaped))
+        changes = merge(parts, claim.clock)
+        # What has failed again and again travels in ever smaller company, so that it spoils nobody else's request.
+        company = COLLECTION if claim.attempts <= _TRIES_IN_COMPANY else max(1, COLLECTION >> claim.attempts)
+        work = Work(claim, changes, dict(claim.clock), company=company, buried=refused)
+        known = known_at_start(claim, changes)
+        if known:
+            work.know(known, fresh=False)
+        return work
+
+    def _rounds(self, works: Sequence[Work], describe: ObjectDescribe, report: Report) -> Paused | None:
+        is_refreshed = False
+        for _ in range(_MOST_ROUNDS):
+            paused = self._look_up([work for work in works if work.needs_lookup], describe, report)
+            if paused:
+                return paused
+            answer = self._write([work for work in works if work.is_open and not work.needs_lookup], describe, report)
+            if isinstance(answer, Paused):
+                return answer
+            if not any(work.is_open for work in works):
+                return None
+            if answer and not is_refreshed:
+                # The org's fields may have changed since they were described: what follows goes by the new ones.
+                is_refreshed = True
+                describe = self._described_anew(report)
+        for work in works:
+            if work.is_open:
+                work.verdict = RetryAt(0, "more to do than one batch may", counts_attempt=False)
+        return None
+
+    def _described_anew(self, report: Report) -> ObjectDescribe:
+        report.calls += 1
+        self._describes.refresh([self._inbox.object])
+        return self._describes.get(self._inbox.object)
+
+    def _write(self, works: Sequence[Work], describe: ObjectDescribe, report: Report) -> Paused | bool:
+        """Write what comes next of each key; returns a pause, or whether a collection was refused for a field."""
+        by_key = {work.claim.key: work for work in works}
+        writes = [write for work in works if (write := work.next_write(describe)) is not None]
+        is_field_refused = False
+        for request in pack(writes):
+            answer = self._send_writes(request, by_key, report)
+            if isinstance(answer, Paused):
+                return answer
+            is_field_refused = is_field_refused or answer
+        return is_field_refused
+
+    def _look_up(self, works: Sequence[Work], describe: ObjectDescribe, report: Report) -> Paused | None:
+        asked = questions(works, describe)
+        for start in range(0, len(asked), COLLECTIONS):
+            part = asked[start : start + COLLECTIONS]
+            paused = self._ask(part, report)
+            if paused:
+                return paused
+        return None
+
+    def _ask(self, asked: Sequence[Question], report: Report) -> Paused | None:
+        works = [work for question in asked for work in question.works]
+        if not self._may_call(works, report):
+            return None
+        try:
+            answers = self._org.send([query(question.soql) for question in asked])
+            for question, answer in zip(asked, answers, strict=True):
+                if answer.ok:
+                    _take_rows(question.works, self._all_rows(answer, report))
+                    continue
+                paused = _split(question.works, answer.errors)
+                if paused:
+                    return paused
+        except SalesforceError as error:
+            return _failed(works, error)
+        return None
+
+    def _all_rows(self, first: Subresponse, report: Report) -> list[Any]:
+        rows, page = list(first.body["records"]), first
+        while not page.body["done"]:
+            report.calls += 1
+            page = self._org.query_rest(page.body["nextRecordsUrl"])
+            rows += page.body["records"]
+        return rows
+
+    def _send_writes(self, request: Sequence[Collection], works: dict[str, Work], report: Report) -> Paused | bool:
+        """Send one request; returns a pause, or whether a collection was refused for a field."""
+        covered = [works[write.key] for collection in request for write in collection.writes]
+        if not self._may_call(covered, report):
+            return False
+        sent = [collection for collection in map(partial(_still_open, works), request) if collection.writes]
+        refused_field = False
+        try:
+            for collection, answer in zip(sent, self._org.send([_subrequest(one) for one in sent]), strict=True):
+                members = [works[write.key] for write in collection.writes]
+                if answer.ok:
+                    paused = _take_results(collection, members, answer.results())
+                else:
+                    refused_field = refused_field or any(error.code in _FIELD_CODES for error in answer.errors)
+                    paused = _split(members, answer.errors)
+                if paused:
+                    return paused
+        except SalesforceError as error:
+            return _failed(covered, error) or False
+        return refused_field
+
+    def _may_call(self, works: Sequence[Work], report: Report) -> bool:
+        """Renew the lease, and ask the gate. Keys that are lost, or for which there is no call, are closed."""
+        lost = self._inbox.renew(self._token, [work.claim.key for work in works])
+        for work in works:
+            if work.claim.key in lost:
+                work.is_lost = True
+        if not any(work.is_open for work in works):
+            return False
+        if not self._may_spend():
+            for work in works:
+                if work.is_open:
+                    work.verdict = RetryAt(0, "no API call left for it now", counts_attempt=False)
+            report.why = "quota"
+            return False
+        report.calls += 1
+        return True
+
+    def _settle(self, works: Iterable[Work], report: Report) -> None:
+        settlements = [work.settle() for work in works if not work.is_lost]
+        lost = self._inbox.commit(self._token, settlements)
+        for work, settlement in zip((work for work in works if not work.is_lost), settlements, strict=True):
+            report.created += work.created
+            report.updated += work.updated
+            report.deleted += work.deleted
+            if work.claim.key not in lost:
+                report.retried += len(settlement.keep)
+                report.dead += len(settlement.bury)
+
+
+def _part(claim: Claim, index: int, shaped: Shaped) -> Part:
+    operation = claim.operations[index]
+    return Part(
+        position=claim.positions[index],
+        time_ms=operation.event_time_ms,
+        verb=operation.verb,
+        match=shaped.match,
+        fields=shaped.fields,
+        on_create=shaped.on_create,
+        options=operation.options,
+    )
+
+
+def _still_open(works: Mapping[str, Work], collection: Collection) -> Collection:
+    return replace(collection, writes=tuple(write for write in collection.writes if works[write.key].is_open))
+
+
+def _subrequest(collection: Collection) -> Subrequest:
+    if collection.kind == "delete":
+        return delete([str(write.record_id) for write in collection.writes])
+    records = [write.record for write in collection.writes]
+    return (create if collection.kind == "create" else update)(collection.object, records)
+
+
+def _take_rows(works: Sequence[Work], rows: Sequence[Any]) -> None:
+    for work, found in zip(works, give_rows(works, rows).values(), strict=True):
+        try:
+            work.know(choose(found, work.changes[0].options), fresh=True)
+        except ValueError as ambiguous:
+            for position in work.changes[0].positions:
+                work.refuse(position, str(ambiguous))
+            del work.changes[0]
+
+
+def _take_results(collection: Collection, works: Sequence[Work], results: Sequence[RecordResult]) -> Paused | None:
+    for write, work, result in zip(collection.writes, works, results, strict=True):
+        if result.success:
+            work.succeeded(write, result.id)
+            continue
+        jitter = random.random()  # noqa: S311  (spreads retries, guards nothing)
+        decision = of_record(result.errors, attempts=work.claim.attempts, jitter=jitter)
+        if isinstance(decision, Paused):
+            return decision
+        if isinstance(decision, LookAgain) and write.kind == "delete":
+            work.succeeded(write, None)  # it is gone, as was asked
+        else:
+            work.failed(decision)
+    return None
+
+
+def _split(works: Sequence[Work], errors: Sequence[ErrorDetail]) -> Paused | None:
+    """Deal with a collection or query refused as a whole: halve it, and bury what is alone and still refused."""
+    decision = of_part(errors)
+    if isinstance(decision, Paused):
+        return decision
+    _halve(works, decision)
+    return None
+
+
+def _halve(works: Sequence[Work], decision: Split) -> None:
+    if len(works) > 1:
+        for work in works:
+            work.company = max(1, len(works) // 2)
+        return
+    for work in works:
+        work.failed(Buried(decision.reason))
+
+
+def _failed(works: Sequence[Work], error: SalesforceError) -> Paused | None:
+    decision = of_failure(error)
+    if isinstance(decision, Paused):
+        return decision
+    open_works = [work for work in works if work.is_open]
+    if isinstance(decision, Split):
+        _halve(open_works, decision)
+        return None
+    for work in open_works:
+        work.failed(decision)
+    return None

@@ -1,0 +1,164 @@
+"""Work: where one claimed record key stands while its batch is delivered."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pipeline.delivery.merge import Change, advance, is_stale
+from pipeline.delivery.outcome import Buried, LookAgain, RetryAt
+from pipeline.delivery.pack import COLLECTION, Write
+from pipeline.inbox.claims import Claim, Settlement
+from pipeline.operation import Json
+from pipeline.salesforce.describe import ObjectDescribe
+
+# Never found by a lookup, and known without one.
+_SELECTED_BY_ID = "id"
+
+
+@dataclass(slots=True)
+class Work:
+    """One key of a batch: what is still to be done, what was, and what is known of the record."""
+
+    claim: Claim
+    changes: list[Change]
+    clock: dict[str, int]
+    record_id: str | None = None
+    is_known: bool = False  # whether `record_id` (None: there is no record) can be relied on
+    is_fresh: bool = False  # whether it was looked up in this batch
+    company: int = COLLECTION  # records it may share a collection with
+    verdict: RetryAt | None = None  # set once the rest has to wait
+    is_lost: bool = False  # the lease has gone to somebody else
+    buried: dict[int, str] = field(default_factory=dict)
+    created: int = 0
+    updated: int = 0
+    deleted: int = 0
+    _after: dict[str, Json] = field(default_factory=dict)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether something is left to do in this batch."""
+        return bool(self.changes) and self.verdict is None and not self.is_lost
+
+    @property
+    def needs_lookup(self) -> bool:
+        """Whether the record has to be looked for before the next write."""
+        return self.is_open and not self.is_known and self.changes[0].verb != "create"
+
+    def know(self, record_id: str | None, *, fresh: bool) -> None:
+        """Take note of the record's Id, None where there is no record."""
+        self.record_id, self.is_known, self.is_fresh = record_id, True, fresh
+
+    def next_write(self, describe: ObjectDescribe) -> Write | None:
+        """Say what to write next; changes that need no write are done on the way. None when nothing is left."""
+        while self.is_open:
+            change = self.changes[0]
+            if all(is_stale(part, self.clock) for part in change.parts):
+                self._done(change)
+                continue
+            write = self._write(change, describe)
+            if write is not None:
+                return write
+        return None
+
+    def succeeded(self, write: Write, record_id: str | None) -> None:
+        """Salesforce has applied the write."""
+        change = self.changes[0]
+        if write.kind == "delete":
+            self.deleted += 1
+            self.know(None, fresh=True)
+        else:
+            self.know(record_id or write.record_id, fresh=self.is_fresh or write.kind == "create")
+            if write.kind == "create":
+                self.created += 1
+            else:
+                self.updated += 1
+        if write.kind == "create" and self._after:
+            return  # the record exists; what only an update can write follows
+        self._done(change)
+
+    def failed(self, outcome: RetryAt | LookAgain | Buried) -> None:
+        """Salesforce has refused the write of the current change."""
+        if isinstance(outcome, RetryAt):
+            self.verdict = outcome
+        elif isinstance(outcome, LookAgain) and self.is_known and not self.is_fresh:
+            self.is_known = False
+        else:
+            self._refused(outcome.reason)
+
+    def refuse(self, position: int, reason: str) -> None:
+        """Bury one operation that can never be written."""
+        self.buried[position] = reason
+
+    def settle(self) -> Settlement:
+        """Say how the claim ends: what is neither done nor buried stays."""
+        keep = tuple(sorted(position for change in self.changes for position in change.positions))
+        delay_ms = round(self.verdict.delay_s * 1000) if self.verdict else 0
+        return Settlement(
+            claim=self.claim,
+            keep=keep,
+            bury={**dict.fromkeys(self.claim.unreadable, "not an operation of a known format"), **self.buried},
+            clock=self.clock if self.clock != self.claim.clock else None,
+            record_id=self.record_id if self.is_known else None,
+            delay_ms=delay_ms,
+            counts_attempt=self.verdict is not None and self.verdict.counts_attempt,
+        )
+
+    def _write(self, change: Change, describe: ObjectDescribe) -> Write | None:
+        if change.verb == "delete":
+            return self._delete(change, describe)
+        if self.record_id is not None:
+            return self._update(change, describe)
+        if change.verb == "update":
+            self._refused("no record matches, and an update creates none")
+            return None
+        return self._create(change, describe)
+
+    def _delete(self, change: Change, describe: ObjectDescribe) -> Write | None:
+        if self.record_id is None:
+            self._done(change)
+            return None
+        return Write(self.claim.key, "delete", describe.name, {"id": self.record_id}, self.company)
+
+    def _update(self, change: Change, describe: ObjectDescribe) -> Write | None:
+        fields = self._after or change.to_update(describe)
+        if not fields:
+            self._done(change)
+            return None
+        return Write(self.claim.key, "update", describe.name, {"id": self.record_id, **fields}, self.company)
+
+    def _create(self, change: Change, describe: ObjectDescribe) -> Write | None:
+        fields, self._after = change.to_create(describe)
+        missing = _missing(change.parts[0].fields, change.parts[0].on_create, describe)
+        if missing:
+            # Applied one by one, the first operation would be refused and the next would create the record.
+            first, *others = change.parts
+            self.refuse(first.position, f"a new {describe.name} needs {', '.join(missing)}, which the event lacks")
+            self.changes[:1] = [Change(tuple(others))] if others else []
+            return None
+        return Write(self.claim.key, "create", describe.name, fields, self.company)
+
+    def _refused(self, reason: str) -> None:
+        change = self.changes[0]
+        self._after = {}
+        if len(change.parts) > 1:
+            self.changes[:1] = change.halves()
+        else:
+            self.refuse(change.parts[0].position, reason)
+            del self.changes[0]
+
+    def _done(self, change: Change) -> None:
+        self.clock = advance(self.clock, change)
+        self._after = {}
+        del self.changes[0]
+
+
+def known_at_start(claim: Claim, changes: Sequence[Change]) -> str | None:
+    """Return the record Id that needs no lookup: the one that an operation names, else the cached one."""
+    match = changes[0].match if changes else {}
+    by_name: Mapping[str, Json] = {name.lower(): value for name, value in match.items()}
+    named = by_name.get(_SELECTED_BY_ID)
+    return named if isinstance(named, str) else claim.record_id
+
+
+def _missing(fields: Mapping[str, Json], on_create: Mapping[str, Json], describe: ObjectDescribe) -> list[str]:
+    given = {name for name, value in {**on_create, **fields}.items() if value is not None}
+    return sorted(name for name, one in describe.fields.items() if one.required_on_create and name not in given)

@@ -1,0 +1,43 @@
+-- append: put operations into their inboxes, each once, and say whether the object's deliverer must be woken.
+--
+-- Keeps promise 1 (an operation is in its inbox before its message is acknowledged) and promise 5 (an id seen is not
+-- appended again).
+--
+-- KEYS[1]  base of the object's keys, "pipeline:{Lead}:"
+-- ARGV[1]  seconds for which an operation id is remembered
+-- ARGV[2]  keys in a full batch
+-- ARGV[3]  deliverers that may be at work for the object at once
+-- ARGV[4]  milliseconds after which a wake-up that nobody answered is forgotten
+-- ARGV[5]  token of the wake-up, should one be due
+-- ARGV[6…] id, record key, operation (JSON); repeated
+-- returns  {appended, seen before, 1 when the wake-up ARGV[5] has to be sent}
+
+local base = KEYS[1]
+local seen_s, full, most_deliverers, wake_ms = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+
+local appended, seen = 0, 0
+for i = 6, #ARGV, 3 do
+  local id, key, operation = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+  if redis.call('SET', base .. 'seen:' .. id, '1', 'NX', 'EX', seen_s) then
+    redis.call('RPUSH', base .. 'inbox:' .. key, string.format('%.0f', now) .. ' ' .. operation)
+    if not redis.call('ZSCORE', base .. 'claims', key) then
+      redis.call('ZADD', base .. 'ready', 'NX', now, key)
+    end
+    appended = appended + 1
+  else
+    seen = seen + 1
+  end
+end
+if appended > 0 then redis.call('HINCRBY', base .. 'counts', 'appended', appended) end
+if seen > 0 then redis.call('HINCRBY', base .. 'counts', 'repeated', seen) end
+
+redis.call('ZREMRANGEBYSCORE', base .. 'deliverers', '-inf', now)
+local at_work = redis.call('ZCARD', base .. 'deliverers')
+local due = redis.call('ZCOUNT', base .. 'ready', '-inf', now)
+if due > 0 and at_work < most_deliverers and (at_work == 0 or due >= full * at_work) then
+  redis.call('ZADD', base .. 'deliverers', now + wake_ms, ARGV[5])
+  return {appended, seen, 1}
+end
+return {appended, seen, 0}

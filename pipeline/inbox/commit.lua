@@ -1,0 +1,63 @@
+-- commit: end the claim of keys for which Salesforce has answered.
+--
+-- Keeps promise 1: applied operations leave their inbox, refused ones move to the dead letters, and the others stay,
+-- in one step; and promise 2: a key whose locks the token no longer holds is left alone.
+--
+-- KEYS[1]  base of the object's keys
+-- ARGV[1]  token of the claim
+-- ARGV[2]  seconds for which the clock of a key is kept
+-- ARGV[3]  seconds for which a record Id is kept
+-- ARGV[4…] one JSON object per key: key; taken (operations claimed); keep ([position, …] of those that stay);
+--          bury ([[position, reason], …]); clock ("" leaves it); record ("" forgets it); delay_ms until the kept ones
+--          are due again; attempt (whether this one counts)
+-- returns  the keys that the token does not hold
+
+local base, token, clock_s, record_s = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+
+local lost, applied, buried, kept_back = {}, 0, 0, 0
+for i = 4, #ARGV do
+  local settled = cjson.decode(ARGV[i])
+  local key, inbox, held = settled.key, base .. 'inbox:' .. settled.key, true
+  for value in string.gmatch(key, '[^&]+') do
+    if redis.call('GET', base .. 'lock:' .. value) ~= token then held = false end
+  end
+  if not held then
+    lost[#lost + 1] = key
+  else
+    local attempts = redis.call('HGET', base .. 'attempts', key) or '0'
+    for _, letter in ipairs(settled.bury) do
+      local operation = redis.call('LINDEX', inbox, letter[1])
+      redis.call('XADD', base .. 'dead', '*', 'operation', operation, 'reason', letter[2], 'attempts', attempts)
+    end
+    local kept = {}
+    for _, position in ipairs(settled.keep) do kept[#kept + 1] = redis.call('LINDEX', inbox, position) end
+    redis.call('LTRIM', inbox, settled.taken, -1)
+    for position = #kept, 1, -1 do redis.call('LPUSH', inbox, kept[position]) end
+
+    if settled.clock ~= '' then redis.call('SET', base .. 'clock:' .. key, settled.clock, 'EX', clock_s) end
+    if settled.record ~= '' then
+      redis.call('SET', base .. 'record:' .. key, settled.record, 'EX', record_s)
+    else
+      redis.call('DEL', base .. 'record:' .. key)
+    end
+
+    for value in string.gmatch(key, '[^&]+') do redis.call('DEL', base .. 'lock:' .. value) end
+    redis.call('ZREM', base .. 'claims', key)
+    if #kept > 0 then
+      redis.call('ZADD', base .. 'ready', now + settled.delay_ms, key)
+      if settled.attempt then redis.call('HINCRBY', base .. 'attempts', key, 1) end
+    else
+      redis.call('HDEL', base .. 'attempts', key)
+      if redis.call('EXISTS', inbox) == 1 then redis.call('ZADD', base .. 'ready', now, key) end
+    end
+    applied = applied + settled.taken - #kept - #settled.bury
+    buried = buried + #settled.bury
+    kept_back = kept_back + #kept
+  end
+end
+for name, number in pairs({applied = applied, buried = buried, retried = kept_back}) do
+  if number > 0 then redis.call('HINCRBY', base .. 'counts', name, number) end
+end
+return lost

@@ -1,0 +1,100 @@
+"""What could not be delivered and why, and the figures of what became of every message."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias, cast
+
+from redis import Redis
+
+from pipeline.inbox.scripts import Script
+
+_receive = Script("receive")
+
+EVENTS = "events"  # where the dead letters stand that never became an operation on an object
+
+Outcome: TypeAlias = Literal["accepted", "skipped", "rejected"]
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of one message. A rejected one carries its reason and the whole event."""
+
+    message_id: str
+    outcome: Outcome
+    reason: str = ""
+    event: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """One message or operation that needs a person: `id` is its place in the stream, which begins with its time."""
+
+    id: str
+    object: str  # "events" for one that never became an operation
+    reason: str
+    attempts: int
+    event: Any
+    operation: Any  # None for an event that was rejected
+
+    @property
+    def time_ms(self) -> int:
+        """Unix time at which it was buried."""
+        return int(self.id.split("-", maxsplit=1)[0])
+
+
+def receive(redis: Redis, receipts: Iterable[Receipt], *, seen_s: int = 86_400) -> int:
+    """Count what became of messages, each once in `seen_s` seconds; returns how many were new."""
+    arguments: list[str] = []
+    for receipt in receipts:
+        event = json.dumps(receipt.event, default=repr) if receipt.outcome == "rejected" else ""
+        arguments += (receipt.message_id, receipt.outcome, receipt.reason, event)
+    return int(_receive(redis, _base(EVENTS), seen_s, *arguments))
+
+
+def received(redis: Redis) -> dict[str, int]:
+    """Messages so far by outcome: accepted, skipped, rejected."""
+    read = cast("dict[bytes, bytes]", redis.hgetall(_base(EVENTS) + "counts"))
+    return {name.decode(): int(count) for name, count in read.items()}
+
+
+def dead_letters(redis: Redis, object_name: str, *, after: str = "-", most: int = 100) -> list[DeadLetter]:
+    """Read up to `most` dead letters of an object (or "events"), oldest first, from the id `after` (exclusive) on."""
+    start = after if after == "-" else f"({after}"
+    entries = cast("list[Any]", redis.xrange(_base(object_name) + "dead", min=start, max="+", count=most))
+    return [_read(object_name, letter_id.decode(), fields) for letter_id, fields in entries]
+
+
+def find_dead_letter(redis: Redis, object_name: str, letter_id: str) -> DeadLetter | None:
+    """Read one dead letter by its id, or None where there is none."""
+    found = cast("list[Any]", redis.xrange(_base(object_name) + "dead", min=letter_id, max=letter_id, count=1))
+    return _read(object_name, letter_id, found[0][1]) if found else None
+
+
+def count_dead_letters(redis: Redis, object_name: str) -> int:
+    """Count the dead letters of an object (or "events")."""
+    return cast("int", redis.xlen(_base(object_name) + "dead"))
+
+
+def _base(object_name: str) -> str:
+    return f"pipeline:{{{object_name}}}:"
+
+
+def _read(object_name: str, letter_id: str, fields: dict[bytes, bytes]) -> DeadLetter:
+    operation = _json(fields[b"operation"].split(b" ", 1)[-1]) if b"operation" in fields else None
+    inside = operation.get("event") if isinstance(operation, dict) else None
+    return DeadLetter(
+        id=letter_id,
+        object=object_name,
+        reason=fields[b"reason"].decode(),
+        attempts=int(fields[b"attempts"]),
+        event=_json(fields[b"event"]) if b"event" in fields else inside,
+        operation=operation,
+    )
+
+
+def _json(stored: bytes) -> Any:
+    try:
+        return json.loads(stored)
+    except ValueError:
+        return stored.decode("utf-8", "replace")

@@ -1,0 +1,202 @@
+"""The inboxes of one object. Every method is one Lua script; the concurrency argument stands in the scripts."""
+
+import json
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from redis import Redis
+
+from pipeline.inbox.claims import Appended, Batch, Claim, Empty, Settlement, Swept, Wait, Waiting
+from pipeline.inbox.scripts import Script
+from pipeline.operation import Operation, decode, encode
+
+_append, _claim, _renew, _commit, _release, _sweep, _rest = (
+    Script(name) for name in ("append", "claim", "renew", "commit", "release", "sweep", "rest")
+)
+
+_OBJECTS = "pipeline:objects"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """Sizes and times of the inboxes. The defaults are the ones in production; tests shorten the times."""
+
+    batch: int = 1000  # keys: one composite request carries five collections of 200 records
+    operations_of_key: int = 200
+    operations: int = 20_000  # of a batch, so that a worker's memory stays bounded
+    linger_s: float = 0.5
+    lease_s: float = 90.0  # renewed before every request; outlives the slowest one, 5 s to connect and 60 s to answer
+    wake_s: float = 15.0  # a deliverer unheard of for so long no longer keeps others from being woken
+    deliverers: int = 5  # at once for one object; a Developer Edition org runs five long requests at a time
+    seen_s: int = 86_400  # a message that comes again within a day is known
+    clock_s: int = 86_400  # an event up to a day late does not overwrite a newer value
+    record_s: int = 86_400
+
+
+class Inbox:
+    """Operations on one object, waiting in Redis below `pipeline:{<Object>}:`."""
+
+    def __init__(self, redis: Redis, object_name: str, bounds: Bounds | None = None) -> None:
+        self.object = object_name
+        self.bounds = bounds or Bounds()
+        self._redis = redis
+        self._base = f"pipeline:{{{object_name}}}:"
+        self._is_registered = False
+
+    def append(self, operations: Sequence[Operation]) -> Appended:
+        """Add operations unless their ids were seen in the last `seen_s` seconds. One script, one round trip."""
+        if not self._is_registered:
+            # The sweep has to find an object even after it was taken out of destination.yaml.
+            self._redis.sadd(_OBJECTS, self.object)
+            self._is_registered = True
+        wake = secrets.token_hex(8)
+        arguments: list[str | bytes] = []
+        for operation in operations:
+            arguments += (operation.id, operation.key, encode(operation))
+        appended, repeated, woken = _append(
+            self._redis,
+            self._base,
+            self.bounds.seen_s,
+            self.bounds.batch,
+            self.bounds.deliverers,
+            _ms(self.bounds.wake_s),
+            wake,
+            *arguments,
+        )
+        return Appended(appended, repeated, wake if woken else None)
+
+    def claim(self, deliverer: str) -> Batch | Wait | Empty:
+        """Take the keys of one batch, if one leaves now, for the deliverer of that token."""
+        token, wake = secrets.token_hex(16), secrets.token_hex(8)
+        bounds = self.bounds
+        kind, *rest = _claim(
+            self._redis,
+            self._base,
+            token,
+            bounds.batch,
+            _ms(bounds.linger_s),
+            _ms(bounds.lease_s),
+            bounds.operations_of_key,
+            bounds.operations,
+            deliverer,
+            bounds.deliverers,
+            _ms(bounds.wake_s),
+            wake,
+        )
+        if kind == b"empty":
+            return Empty()
+        if kind == b"wait":
+            return Wait(rest[0] / 1000)
+        return Batch(token, tuple(_read_claim(*raw) for raw in rest[1:]), wake if rest[0] else None)
+
+    def renew(self, token: str, keys: Iterable[str]) -> set[str]:
+        """Extend the lease of `keys` and return those that the claim no longer holds; they must not be written."""
+        return _names(_renew(self._redis, self._base, token, _ms(self.bounds.lease_s), *keys))
+
+    def commit(self, token: str, settlements: Iterable[Settlement]) -> set[str]:
+        """End claims that Salesforce has answered; returns the keys that the claim no longer held."""
+        settled = [_settle(settlement) for settlement in settlements]
+        return _names(_commit(self._redis, self._base, token, self.bounds.clock_s, self.bounds.record_s, *settled))
+
+    def release(self, token: str, keys: Iterable[str], *, delay_s: float) -> set[str]:
+        """Give keys back untouched, due in `delay_s` seconds; returns those that the claim no longer held."""
+        return _names(_release(self._redis, self._base, token, _ms(delay_s), *keys))
+
+    def sweep(self) -> Swept:
+        """Return the keys of expired claims, and wake the object if keys are due and nobody is at work."""
+        wake = secrets.token_hex(8)
+        returned, woken = _sweep(self._redis, self._base, _ms(self.bounds.wake_s), wake)
+        return Swept(returned, wake if woken else None)
+
+    def rest(self, deliverer: str, *, in_any_case: bool) -> bool:
+        """Tell whether the deliverer may go; it may not while keys are due that nobody else is at work for."""
+        return bool(_rest(self._redis, self._base, deliverer, int(in_any_case)))
+
+    def waiting(self) -> Waiting:
+        """Measure what waits; counts are exact, the age is that of the oldest among the first hundred due keys."""
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.hgetall(self._base + "counts")
+        pipe.zcard(self._base + "claims")
+        pipe.xlen(self._base + "dead")
+        pipe.time()
+        pipe.zrange(self._base + "ready", 0, 99)
+        pipe.zrange(self._base + "claims", 0, 99)
+        counts, in_flight, dead, (seconds, micros), ready, claimed = pipe.execute()
+        for key in (*ready, *claimed):
+            pipe.lindex(self._base + "inbox:" + key.decode(), 0)
+        arrivals = [int(entry.split(b" ", 1)[0]) for entry in pipe.execute() if entry]
+        now_ms = seconds * 1000 + micros // 1000
+        figures = {name.decode(): int(count) for name, count in counts.items()}
+        return Waiting(
+            backlog=figures.get("appended", 0) - figures.get("applied", 0) - figures.get("buried", 0),
+            in_flight=in_flight,
+            oldest_s=max(0.0, (now_ms - min(arrivals, default=now_ms)) / 1000),
+            dead_letters=dead,
+        )
+
+    def counts(self) -> dict[str, int]:
+        """Operations so far: appended, repeated, applied, buried, retried."""
+        read = cast("dict[bytes, bytes]", self._redis.hgetall(self._base + "counts"))
+        return {name.decode(): int(count) for name, count in read.items()}
+
+
+def objects(redis: Redis) -> list[str]:
+    """Name every object for which an operation was ever appended."""
+    return sorted(_names(cast("Iterable[bytes]", redis.smembers(_OBJECTS))))
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)
+
+
+def _names(raw: Iterable[bytes]) -> set[str]:
+    return {name.decode() for name in raw}
+
+
+def _read_claim(key: bytes, attempts: bytes, record: bytes, clock: bytes, entries: Sequence[bytes]) -> Claim:
+    operations, positions, unreadable = [], [], []
+    for position, entry in enumerate(entries):
+        try:
+            operations.append(decode(entry.split(b" ", 1)[1]))
+            positions.append(position)
+        except (ValueError, IndexError):
+            unreadable.append(position)
+    return Claim(
+        key=key.decode(),
+        operations=tuple(operations),
+        attempts=int(attempts),
+        record_id=record.decode() or None,
+        clock=_read_clock(clock),
+        positions=tuple(positions),
+        unreadable=tuple(unreadable),
+    )
+
+
+def _settle(settlement: Settlement) -> str:
+    claim = settlement.claim
+    settled: dict[str, Any] = {
+        "key": claim.key,
+        "taken": claim.taken,
+        "keep": settlement.keep,
+        "bury": list(settlement.bury.items()),
+        "clock": "" if settlement.clock is None else _write_clock(settlement.clock),
+        "record": settlement.record_id or "",
+        "delay_ms": settlement.delay_ms,
+        "attempt": settlement.counts_attempt,
+    }
+    return json.dumps(settled)
+
+
+def _write_clock(clock: Mapping[str, int]) -> str:
+    # Nearly always all fields have one time, so they are grouped by it: a quarter of the size of field → time.
+    fields_at: dict[str, list[str]] = {}
+    for name, time_ms in clock.items():
+        fields_at.setdefault(str(time_ms), []).append(name)
+    return json.dumps(fields_at, separators=(",", ":"))
+
+
+def _read_clock(stored: bytes) -> dict[str, int]:
+    fields_at: dict[str, list[str]] = json.loads(stored) if stored else {}
+    return {name: int(time_ms) for time_ms, names in fields_at.items() for name in names}

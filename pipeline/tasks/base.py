@@ -1,0 +1,46 @@
+"""The base class of every task: nobody's data in what Celery, its events and Flower show of a message."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from celery import Task
+
+from pipeline.events.stamp import stamp
+
+
+class PipelineTask(Task):  # type: ignore[type-arg]  # generic in its stubs only
+    """A task whose arguments are shown by kind and number."""
+
+    def apply_async(
+        self, args: Sequence[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Any
+    ) -> Any:
+        """Send the task; see celery.app.task.Task.apply_async for the options."""
+        options["argsrepr"] = self.shown(args or ())
+        options["kwargsrepr"] = "{}"
+        return super().apply_async(args, kwargs, **options)
+
+    def shown(self, args: Sequence[Any]) -> str:
+        """Say what the arguments are without showing them."""
+        return f"({len(args)} hidden)" if args else "()"
+
+
+class EventTask(PipelineTask):
+    """A task that takes events, which are stamped where they are sent and not where they are received."""
+
+    def apply_async(
+        self, args: Sequence[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Any
+    ) -> Any:
+        """Send events, each with the `messageId` and `timestamp` it lacks."""
+        given = [*(args or ()), *(kwargs or {}).values()]
+        now = datetime.now(UTC)
+        stamped = [
+            [stamp(event, now=now) for event in one] if isinstance(one, list | tuple) else stamp(one, now=now)
+            for one in given
+        ]
+        return super().apply_async(stamped, {}, **options)
+
+    def shown(self, args: Sequence[Any]) -> str:
+        """Say how many events a message carries."""
+        number = len(args[0]) if args and isinstance(args[0], list) else len(args)
+        return f"({number} event{'' if number == 1 else 's'})"

@@ -1,0 +1,127 @@
+"""Deliver: woken for one object, bring batches of its waiting operations to the org until nothing is due."""
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from celery.utils.log import get_task_logger
+
+from pipeline.app import app
+from pipeline.tasks.base import PipelineTask
+from pipeline.tasks.ingest import wake
+
+if TYPE_CHECKING:
+    from pipeline.delivery.deliverer import Report
+    from pipeline.inbox.claims import Batch
+    from pipeline.inbox.inbox import Inbox
+    from pipeline.tasks.runtime import Runtime
+
+log = get_task_logger(__name__)
+
+# A deliverer makes room for other objects after so long; it is woken again if something is left.
+_TURN_S = 20.0
+# A wait up to this long is spent in place; a longer one ends the turn, and the sweep wakes the object again.
+_PATIENCE_S = 1.0
+# What a batch is expected to cost: one lookup and one write.
+_CALLS = 2
+
+
+class DeliverTask(PipelineTask):
+    """The wake-up of a deliverer; the operations stay in the inbox."""
+
+    def shown(self, args: Any) -> str:
+        """Show the object."""
+        return f"('{args[0]}')" if args else "()"
+
+
+# Acknowledged at once and not late: it carries nothing, and whoever sweeps sends another.
+@app.task(name="pipeline.deliver", base=DeliverTask, acks_late=False, time_limit=900, soft_time_limit=None)
+def deliver(object_name: str, token: str) -> dict[str, Any]:
+    """Deliver what waits for an object; returns the figures of what was done."""
+    from pipeline.tasks.runtime import runtime
+
+    return deliver_due(object_name, token, runtime()).as_dict()
+
+
+def deliver_due(object_name: str, token: str, runtime: "Runtime") -> "Report":
+    """Claim and deliver batches of one object until nothing is due, the gate is closed, or the turn is over."""
+    from pipeline.delivery.deliverer import Report
+    from pipeline.inbox.claims import Empty, Wait
+
+    inbox = runtime.inbox(object_name)
+    report = Report(object_name)
+    started = time.monotonic()
+    sweep_one(object_name, runtime)
+    while time.monotonic() - started < _TURN_S:
+        wait_s, report.why = _closed_for(token, runtime)
+        if wait_s > _PATIENCE_S:
+            break
+        if wait_s > 0:
+            time.sleep(wait_s)
+            continue
+        claimed = inbox.claim(token)
+        if isinstance(claimed, Empty):
+            runtime.gate.give_back(_CALLS, token)
+            if inbox.rest(token, in_any_case=False):
+                return _finished(report, started)
+        elif isinstance(claimed, Wait):
+            runtime.gate.give_back(_CALLS, token)
+            time.sleep(min(claimed.seconds, _PATIENCE_S))
+        else:
+            if claimed.wake_another:
+                wake(object_name, claimed.wake_another)
+            _deliver_batch(claimed, inbox, token, report, runtime)
+    inbox.rest(token, in_any_case=True)
+    return _finished(report, started)
+
+
+def sweep_one(object_name: str, runtime: "Runtime") -> None:
+    """Bring back what a killed worker left claimed, and wake the object if nobody is at work for it."""
+    swept = runtime.inbox(object_name).sweep()
+    if swept.returned:
+        log.warning("object=%s keys_returned=%d: their worker did not finish", object_name, swept.returned)
+    if swept.wake:
+        wake(object_name, swept.wake)
+
+
+def _closed_for(token: str, runtime: "Runtime") -> tuple[float, str]:
+    """Ask the circuit and the gate; returns the seconds to wait and why, or (0, "") with the calls of a batch taken."""
+    from pipeline.salesforce.quota import Wait
+
+    paused = runtime.pause.why()
+    if paused is not None and not runtime.pause.probe():
+        return _TURN_S, paused.reason
+    answer = runtime.gate.take(_CALLS, token)
+    return (answer.seconds, answer.reason) if isinstance(answer, Wait) else (0.0, "")
+
+
+def _deliver_batch(batch: "Batch", inbox: "Inbox", token: str, report: "Report", runtime: "Runtime") -> None:
+    from pipeline.delivery.deliverer import Deliverer
+
+    before = report.calls
+    deliverer = Deliverer(
+        inbox,
+        runtime.org,
+        runtime.describes,
+        # The first calls were taken before the claim; what a batch needs beyond them is asked for one by one.
+        may_spend=lambda: report.calls - before < _CALLS or runtime.gate.spend_one(),
+        count_dropped=runtime.count_dropped(inbox.object),
+    )
+    paused = deliverer.deliver(batch, report)
+    runtime.gate.leave(token)
+    if paused is None:
+        runtime.pause.clear()
+        return
+    runtime.pause.close(paused)
+    report.why = paused.reason
+    log.error("object=%s delivery waits: %s %s", inbox.object, paused.reason, paused.advice)
+
+
+def _finished(report: "Report", started: float) -> "Report":
+    report.ms = round((time.monotonic() - started) * 1000)
+    if report.claimed:
+        log.info(
+            "object=%s claimed=%d created=%d updated=%d deleted=%d retried=%d dead=%d calls=%d ms=%d",
+            *(report.object, report.claimed, report.created, report.updated, report.deleted),
+            *(report.retried, report.dead, report.calls, report.ms),
+        )
+    return report

@@ -1,0 +1,96 @@
+"""Ingest: an event becomes operations in inboxes, or a dead letter with a reason, or is counted and done."""
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from celery.exceptions import Reject
+from celery.utils.log import get_task_logger
+from redis.exceptions import RedisError
+
+from pipeline.app import app
+from pipeline.tasks.base import EventTask
+
+if TYPE_CHECKING:
+    from pipeline.inbox.dead_letters import Receipt
+    from pipeline.operation import Operation
+    from pipeline.tasks.runtime import Runtime
+
+log = get_task_logger(__name__)
+
+
+@app.task(name="pipeline.send_event", base=EventTask, queue="ingest")
+def send_event(event: Any) -> None:
+    """Take in one event: `send_event.delay(event)`."""
+    _ingest([event])
+
+
+@app.task(name="pipeline.send_events", base=EventTask, queue="ingest")
+def send_events(events: list[Any]) -> None:
+    """Take in many events with one message: `send_events.delay([event, ...])`."""
+    _ingest(events if isinstance(events, list) else [events])
+
+
+def _ingest(events: list[Any]) -> None:
+    from pipeline.tasks.runtime import runtime
+
+    try:
+        ingest(events, runtime())
+    except RedisError as error:
+        # The message stays with the broker; what was appended before the fault is known by its id the next time.
+        log.warning("Redis does not take events (%s): the message goes back to its queue", type(error).__name__)
+        time.sleep(1)
+        raise Reject(type(error).__name__, requeue=True) from None
+
+
+def ingest(events: list[Any], runtime: "Runtime") -> None:
+    """Put the operations of `events` into their inboxes, count every event once, and wake who has to deliver.
+
+    Raises RedisError when the state store is out of reach; calling again with the same events is safe.
+    """
+    from pipeline.inbox.dead_letters import receive
+
+    received_ms = time.time_ns() // 1_000_000
+    receipts: list[Receipt] = []
+    by_object: dict[str, list[Operation]] = {}
+    for event in events:
+        receipt, operations = _plan(event, received_ms, runtime)
+        receipts.append(receipt)
+        for operation in operations:
+            by_object.setdefault(operation.object, []).append(operation)
+    for object_name, operations in by_object.items():
+        appended = runtime.inbox(object_name).append(operations)
+        if appended.wake:
+            wake(object_name, appended.wake)
+    receive(runtime.redis, receipts)
+
+
+def wake(object_name: str, token: str) -> None:
+    """Send the message that starts a deliverer of an object."""
+    from pipeline.tasks.deliver import deliver
+
+    deliver.apply_async((object_name, token), queue=f"salesforce.{object_name}")
+
+
+def _plan(event: Any, received_ms: int, runtime: "Runtime") -> "tuple[Receipt, list[Operation]]":
+    from pipeline.errors import InvalidEvent
+    from pipeline.events.schemas import opted_in, validate
+    from pipeline.inbox.dead_letters import Receipt
+
+    try:
+        valid = validate(event, received_ms=received_ms)
+        if not opted_in(valid, always=runtime.settings.destination.always_enabled):
+            return Receipt(valid.message_id, "skipped"), []
+        operations = runtime.planner.plan(valid)
+    except InvalidEvent as invalid:
+        return Receipt(_id_of(event), "rejected", str(invalid), event), []
+    except Exception as bug:  # noqa: BLE001  (one event that we cannot plan must neither be lost nor stop the others)
+        reason = f"the pipeline failed to plan it: {type(bug).__name__}"
+        log.error("an event could not be planned: %s", type(bug).__name__)  # noqa: TRY400  (a traceback quotes the event)
+        return Receipt(_id_of(event), "rejected", reason, event), []
+    return Receipt(valid.message_id, "accepted" if operations else "skipped"), operations
+
+
+def _id_of(event: Any) -> str:
+    from pipeline.events.schemas import message_id
+
+    return message_id(event if isinstance(event, dict) else {"": event})

@@ -1,0 +1,53 @@
+"""Everything a worker process holds: made once per process, in one place, from the environment."""
+
+import os
+from functools import cache
+
+from redis import Redis
+
+from pipeline.inbox.inbox import Bounds, Inbox
+from pipeline.mapping.plan import compile_plan
+from pipeline.salesforce.client import Org
+from pipeline.salesforce.describe import DescribeCache
+from pipeline.salesforce.pause import Pause
+from pipeline.salesforce.quota import QuotaGate
+from pipeline.salesforce.session import SessionStore
+from pipeline.settings import Settings, load_settings
+
+
+class Runtime:
+    """The settings, and the clients built from them. Nothing here touches a network before it is used."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        destination = settings.destination
+        self.redis: Redis = connect(settings.redis_url)
+        self.planner = compile_plan(destination)
+        self.gate = QuotaGate(self.redis, share=destination.quota.share, reserve=destination.quota.reserve)
+        self.pause = Pause(self.redis)
+        self.session = SessionStore(self.redis, settings.credentials, endpoint_url=settings.endpoint_url)
+        self.org = Org(self.session, api_version=destination.salesforce.api_version, on_usage=self.gate.observe)
+        self.describes = DescribeCache(self.redis, self.org)
+        self._bounds = Bounds(linger_s=destination.linger)
+        self._inboxes: dict[str, Inbox] = {}
+
+    def inbox(self, object_name: str) -> Inbox:
+        """Return the inboxes of an object."""
+        if object_name not in self._inboxes:
+            self._inboxes[object_name] = Inbox(self.redis, object_name, self._bounds)
+        return self._inboxes[object_name]
+
+
+def connect(url: str) -> Redis:
+    """Return a client of the state store whose commands end within seconds."""
+    return Redis.from_url(url, socket_timeout=10, socket_connect_timeout=5, health_check_interval=30)
+
+
+@cache
+def runtime() -> Runtime:
+    """Return this process's runtime. Raises ConfigurationError where the environment is incomplete."""
+    return Runtime(load_settings(os.environ))
+
+
+# Connections must not be shared with the parent.
+os.register_at_fork(after_in_child=runtime.cache_clear)
