@@ -4,6 +4,7 @@ simple-salesforce sets no timeout and writes https://….salesforce.com into eve
 below it, in the adapter of the `requests` session that all of it goes through.
 """
 
+import os
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -54,6 +55,7 @@ class Transport(HTTPAdapter):
         self._endpoint = _checked(endpoint_url) if endpoint_url else None
         self._timeout_s = (connect_timeout_s, read_timeout_s)
         self._last_used = time.monotonic()
+        self._process = os.getpid()
         super().__init__(max_retries=0)
 
     @property
@@ -85,9 +87,10 @@ class Transport(HTTPAdapter):
     ) -> requests.Response:
         """Send one request. Raises what `requests` raises; `no_answer` tells what that means."""
         now = time.monotonic()
-        if now - self._last_used > LONGEST_IDLE_S:
+        # A forked process must not speak into its parent's connections.
+        if now - self._last_used > LONGEST_IDLE_S or self._process != os.getpid():
             self.poolmanager.clear()
-        self._last_used = now
+            self._process = os.getpid()
         if self._endpoint is not None:
             address = urlsplit(request.url or "")
             request.url = urlunsplit((*self._endpoint, address.path, address.query, ""))

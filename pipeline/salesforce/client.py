@@ -1,0 +1,374 @@
+"""The org's REST API: one `send` is one API call, whatever it carries."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, TypeAlias
+from urllib.parse import quote_plus
+
+import requests
+from simple_salesforce.api import Salesforce
+from simple_salesforce.exceptions import SalesforceError as HttpError
+from urllib3.exceptions import HTTPError
+
+from pipeline.errors import ConfigurationError
+from pipeline.operation import Json
+from pipeline.salesforce.errors import ErrorDetail, NoAnswer, Refused, Unavailable, error_details
+from pipeline.salesforce.session import OrgSession, SessionStore
+from pipeline.salesforce.transport import Transport, no_answer
+
+# REST API guide, "Composite" and "sObject Collections".
+MOST_SUBREQUESTS: Final = 25
+MOST_COLLECTIONS: Final = 5  # of the subrequests, collections and queries together
+MOST_RECORDS: Final = 200  # of a collection
+
+# Salesforce's advice (help article 000386264): addresses of at most 2,000 characters, though it takes 16,384 bytes
+# with the headers. In the body of a composite request an address may be as long as a SOQL statement, at the same price.
+LONGEST_URL: Final = 2_000
+
+_WRITES = frozenset({"POST", "PATCH", "DELETE"})
+# What a composite would report inside its answer: the resource was found and judged this request alone.
+_OF_THE_RESOURCE = frozenset({300, 400, 404})
+_NOT_NOW = frozenset({408, 420, 429})  # timeouts and overload in front of the org; 420 is Salesforce Edge
+_REDIRECTS = range(301, 400)  # to a maintenance page or another instance
+_NOT_JSON = object()
+_COMPOSITE = "composite"
+
+# Our own code, for what Salesforce would refuse with a text about references: see `mentions_a_reference`.
+REFERENCE_IN_VALUE: Final = "REFERENCE_IN_VALUE"
+_SESSION_IS_OVER = frozenset({"INVALID_SESSION_ID", "INVALID_AUTH_HEADER"})
+_USAGE = re.compile(r"(?<![\w-])api-usage=(\d+)/(\d+)")
+
+_DUPLICATE_RULE_HEADER_SINCE = 52.0
+# Recently used items are for people. The header is documented for single records only, so it goes on the request and
+# never into a subrequest, where Salesforce takes only the headers that the resource supports ("MRU Header").
+_ON_EVERY_REQUEST = {"Sforce-Mru": "updateMru=false"}
+
+Usage: TypeAlias = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Subrequest:
+    """One resource and what to do with it. `path` is relative to /services/data/vXX.X/, already percent-encoded."""
+
+    method: Literal["GET", "POST", "PATCH", "DELETE"]
+    path: str = field(repr=False)  # a query's path quotes values
+    body: Json = field(default=None, repr=False)
+
+    @property
+    def resource(self) -> str:
+        """The kind of resource, without Ids or values: `query`, `composite/sobjects`, `sobjects/Lead/describe`."""
+        return _resource(self.path)
+
+    def __repr__(self) -> str:
+        """Show what is asked for, without anyone's data."""
+        return f"<Subrequest {self.method} {self.resource}>"
+
+
+@dataclass(frozen=True, slots=True)
+class Subresponse:
+    """Salesforce's answer to one subrequest: HTTP status, decoded JSON body (None where there is none), headers."""
+
+    status: int
+    body: Any = field(default=None, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def ok(self) -> bool:
+        """Whether the subrequest was carried out. A collection that was may still hold records that were refused."""
+        return 200 <= self.status < 300  # noqa: PLR2004  (the range of HTTP's successes)
+
+    @property
+    def errors(self) -> tuple[ErrorDetail, ...]:
+        """Why the subrequest as a whole was refused; empty where it was carried out."""
+        return () if self.ok else error_details(self.body)
+
+    def results(self) -> list["RecordResult"]:
+        """Return what became of each record of a collection, in the order they were sent.
+
+        Raises NoAnswer(sent=True) for a body that is not a collection's answer: what it did is not known.
+        """
+        if not self.ok or not isinstance(self.body, list):
+            raise NoAnswer(sent=True, why="the answer to a collection holds no results")
+        return [RecordResult.read(entry) for entry in self.body]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordResult:
+    """What became of one record of a collection. `created` is None where Salesforce does not say (all but upsert)."""
+
+    success: bool
+    id: str | None = None
+    created: bool | None = None
+    errors: tuple[ErrorDetail, ...] = ()
+
+    @classmethod
+    def read(cls, entry: Any) -> "RecordResult":
+        """Read one entry of a collection's answer. Raises NoAnswer(sent=True) for anything else."""
+        if not isinstance(entry, dict) or not isinstance(entry.get("success"), bool):
+            raise NoAnswer(sent=True, why="an entry of a collection's answer is no result")
+        return cls(entry["success"], entry.get("id"), entry.get("created"), error_details(entry.get("errors")))
+
+
+def query(soql: str) -> Subrequest:
+    """Ask for the first page of a query: up to 2,000 rows in `records`, and `nextRecordsUrl` where there are more."""
+    return Subrequest("GET", f"query?q={quote_plus(soql)}")
+
+
+def create(object_name: str, records: Sequence[Mapping[str, Json]]) -> Subrequest:
+    """Insert up to 200 records of one object. Records are field → value, without an Id."""
+    return Subrequest("POST", "composite/sobjects", _collection(object_name, records))
+
+
+def update(object_name: str, records: Sequence[Mapping[str, Json]]) -> Subrequest:
+    """Change up to 200 records of one object. Each record holds its `Id`, each Id once."""
+    return Subrequest("PATCH", "composite/sobjects", _collection(object_name, records))
+
+
+def upsert(object_name: str, external_id_field: str, records: Sequence[Mapping[str, Json]]) -> Subrequest:
+    """Insert or change up to 200 records of one object by an external-ID field that each record holds, distinct."""
+    path = f"composite/sobjects/{quote_plus(object_name)}/{quote_plus(external_id_field)}"
+    return Subrequest("PATCH", path, _collection(object_name, records))
+
+
+def delete(ids: Sequence[str]) -> Subrequest:
+    """Delete up to 200 records by Id; they stay in the recycle bin for 15 days."""
+    _at_most_a_collection(ids)
+    return Subrequest("DELETE", f"composite/sobjects?ids={quote_plus(','.join(ids))}&allOrNone=false")
+
+
+def describe(object_name: str) -> Subrequest:
+    """Ask for an object's describe."""
+    return Subrequest("GET", f"sobjects/{quote_plus(object_name)}/describe")
+
+
+def mentions_a_reference(value: Json) -> bool:
+    """Whether a record's text holds `@{`, which a composite request would read as a reference to another answer.
+
+    No way to escape it is documented, and one such text fails its whole collection. Such records have to travel in a
+    collection that is sent alone: `send` refuses a composite that holds one, with Refused and REFERENCE_IN_VALUE.
+    """
+    if isinstance(value, str):
+        return "@{" in value
+    if isinstance(value, dict):
+        return any(mentions_a_reference(part) for part in value.values())
+    if isinstance(value, list):
+        return any(mentions_a_reference(part) for part in value)
+    return False
+
+
+def _collection(object_name: str, records: Sequence[Mapping[str, Json]]) -> Json:
+    _at_most_a_collection(records)
+    typed: list[Json] = [{"attributes": {"type": object_name}, **record} for record in records]
+    return {"allOrNone": False, "records": typed}
+
+
+def _at_most_a_collection(members: Sequence[object]) -> None:
+    if not 1 <= len(members) <= MOST_RECORDS:
+        raise ValueError(f"a collection holds 1 to {MOST_RECORDS} records, not {len(members)}")
+
+
+class Org:
+    """One org, its REST API spoken through simple-salesforce with the session all workers share.
+
+    `auto_assign` is the header Sforce-Auto-Assign: "FALSE", "TRUE" or the Id of a rule. Salesforce's own default is
+    TRUE, which reassigns leads and cases and mails their owners, so it is always said. `allow_duplicates` saves
+    records that a duplicate rule only alerts about. `on_usage` is told (used, limit) of the daily quota after every
+    answer that carries it, refusals included; it must not raise. `transport` is by default one to the store's
+    endpoint. `calls` counts the API calls made, by resource.
+    """
+
+    def __init__(
+        self,
+        store: SessionStore,
+        *,
+        api_version: str,
+        transport: Transport | None = None,
+        on_usage: Usage | None = None,
+        auto_assign: str = "FALSE",
+        allow_duplicates: bool = False,
+    ) -> None:
+        self.api_version = api_version
+        self.calls: Counter[str] = Counter()
+        self.usage: tuple[int, int] | None = None
+        self._store = store
+        self._session = (transport or Transport(endpoint_url=store.endpoint_url)).session()
+        self._on_usage = on_usage
+        self._write_headers = {"Sforce-Auto-Assign": auto_assign}
+        if not re.fullmatch(r"\d\d\.0", api_version):
+            raise ConfigurationError(f"salesforce.api_version has to look like 66.0, not {api_version}")
+        if float(api_version) >= _DUPLICATE_RULE_HEADER_SINCE:
+            self._write_headers["Sforce-Duplicate-Rule-Header"] = f"allowSave={str(allow_duplicates).lower()}"
+        self._client: tuple[OrgSession, Salesforce] | None = None
+
+    def send(self, subrequests: Sequence[Subrequest], *, headers: Mapping[str, str] | None = None) -> list[Subresponse]:
+        """Make exactly one API call and return the answer to each subrequest, in order.
+
+        One subrequest goes to its resource, several go as one composite request, each on its own (allOrNone and
+        collateSubrequests false); so does a single one whose address is too long. `headers` are added to all writes
+        and override the defaults. A session that has expired is renewed and the call repeated once: the refused one
+        did nothing, though it may be counted.
+
+        A refusal that concerns one subrequest is its Subresponse, even when it was sent alone (HTTP 300, 400, 404).
+        Raises Refused for a refusal of the whole request, Unavailable where the org cannot serve, NoAnswer where no
+        whole answer came, LoginRefused where no session can be had; ValueError for what would be a mistake of ours: no
+        subrequests, more than 25, more than 5 collections and queries, NaN.
+        """
+        write_headers = {**self._write_headers, **(headers or {})}
+        if len(subrequests) == 1 and self._fits_an_address(subrequests[0]):
+            return [self._send_alone(subrequests[0], write_headers)]
+        return self._send_together(subrequests, write_headers)
+
+    def query_rest(self, next_records_url: str) -> Subresponse:
+        """Get the next page of a query, from the `nextRecordsUrl` of the page before. One API call for each page."""
+        return self.send([Subrequest("GET", "query/" + next_records_url.rpartition("/")[2])])[0]
+
+    def limits(self) -> tuple[int, int]:
+        """Ask for the daily quota: (used, limit). One API call; every other answer's header says the same for free."""
+        answer = self.send([Subrequest("GET", "limits")])[0]
+        try:
+            daily = answer.body["DailyApiRequests"]
+            limit, remaining = int(daily["Max"]), int(daily["Remaining"])
+        except (KeyError, TypeError, ValueError):
+            raise Refused(answer.status, answer.errors, resource="limits") from None
+        return limit - remaining, limit
+
+    def _fits_an_address(self, subrequest: Subrequest) -> bool:
+        return len(subrequest.path) <= LONGEST_URL
+
+    def _send_alone(self, subrequest: Subrequest, write_headers: Mapping[str, str]) -> Subresponse:
+        headers = write_headers if subrequest.method in _WRITES else {}
+        return self._call(subrequest.method, subrequest.path, subrequest.body, headers)
+
+    def _send_together(self, subrequests: Sequence[Subrequest], write_headers: Mapping[str, str]) -> list[Subresponse]:
+        _check_composite(subrequests)
+        # A subrequest inherits only Accept, Authorization and Content-Type from the request (REST API guide,
+        # "Composite Request Body"): what is to hold for a write has to stand in the write itself.
+        wanted = [
+            {
+                "method": one.method,
+                "url": f"/services/data/v{self.api_version}/{one.path}",
+                "referenceId": f"r{position}",
+                **({"body": one.body} if one.body is not None else {}),
+                **({"httpHeaders": dict(write_headers)} if one.method in _WRITES else {}),
+            }
+            for position, one in enumerate(subrequests)
+        ]
+        body: Any = {"allOrNone": False, "collateSubrequests": False, "compositeRequest": wanted}
+        answer = self._call("POST", _COMPOSITE, body, write_headers)
+        if not answer.ok:
+            raise Refused(answer.status, answer.errors, resource="composite")
+        return _composite_answers(answer.body, len(subrequests))
+
+    def _call(self, method: str, path: str, body: Json, headers: Mapping[str, str]) -> Subresponse:
+        session = self._store.get()
+        try:
+            return self._call_with(session, method, path, body, headers)
+        except Refused as refused:
+            if refused.status != requests.codes.unauthorized or not refused.codes & _SESSION_IS_OVER:
+                raise
+        return self._call_with(self._store.renew(session), method, path, body, headers)
+
+    def _call_with(
+        self, session: OrgSession, method: str, path: str, body: Json, headers: Mapping[str, str]
+    ) -> Subresponse:
+        data = None if body is None else json.dumps(body, separators=(",", ":"), allow_nan=False)
+        if path == _COMPOSITE and data is not None and "@{" in data:
+            raise Refused(0, (ErrorDetail(REFERENCE_IN_VALUE),), resource=_COMPOSITE)
+        resource = _resource(path)
+        client = self._client_for(session)
+        seen: list[requests.Response] = []
+        try:
+            client._call_salesforce(  # noqa: SLF001  (its public form hides the status and chokes on empty answers)
+                method,
+                client.base_url + path,
+                name=resource,
+                data=data,
+                # simple-salesforce asks for indented answers, which are a third larger; None takes its header out.
+                headers={**_ON_EVERY_REQUEST, **headers, "X-PrettyPrint": None},
+                hooks={"response": lambda response, **_: seen.append(response)},
+                # A redirect would turn a write into a GET of somewhere else.
+                allow_redirects=False,
+            )
+        except HttpError:
+            pass  # any status from 300 on: judged below, with the headers that this error does not have
+        except (requests.RequestException, HTTPError) as error:
+            lost = no_answer(error)
+            self.calls[resource] += lost.sent
+            self._pass_on_usage(seen)
+            raise lost from None
+        self.calls[resource] += 1
+        self._pass_on_usage(seen)
+        return _judged(seen[-1], resource)
+
+    def _client_for(self, session: OrgSession) -> Salesforce:
+        if self._client is None or self._client[0] != session:
+            client = Salesforce(
+                session_id=session.session_id,
+                instance_url=session.instance_url,
+                version=self.api_version,
+                session=self._session,
+                object_pairs_hook=None,
+            )
+            self._client = (session, client)
+        return self._client[1]
+
+    def _pass_on_usage(self, seen: Sequence[requests.Response]) -> None:
+        usage = _USAGE.search(seen[-1].headers.get("Sforce-Limit-Info", "")) if seen else None
+        if usage is not None:
+            self.usage = int(usage[1]), int(usage[2])
+            if self._on_usage is not None:
+                self._on_usage(*self.usage)
+
+
+def _judged(response: requests.Response, resource: str) -> Subresponse:
+    """Tell a refusal of one resource from a refusal of the request and from an org that cannot serve."""
+    status = response.status_code
+    try:
+        body = response.json() if response.content else None
+    except requests.JSONDecodeError:
+        if 200 <= status < 300:  # noqa: PLR2004  (the range of HTTP's successes)
+            # Whoever wrote this page stands between us and the org, on the way there or on the way back.
+            raise NoAnswer(sent=True, why="the answer is not JSON") from None
+        body = _NOT_JSON
+    if 200 <= status < 300:  # noqa: PLR2004  (as above)
+        return Subresponse(status, body, response.headers)
+    errors = error_details(body)
+    if body is _NOT_JSON or status >= requests.codes.server_error or status in _NOT_NOW or status in _REDIRECTS:
+        raise Unavailable(status, errors, retry_after_s=_seconds(response.headers.get("Retry-After")))
+    if status in _OF_THE_RESOURCE:
+        return Subresponse(status, body, response.headers)
+    raise Refused(status, errors, resource=resource)
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    """Read the header Retry-After where it is a number; as a date it would need clocks that agree."""
+    return float(retry_after) if retry_after is not None and retry_after.strip().isdigit() else None
+
+
+def _check_composite(subrequests: Sequence[Subrequest]) -> None:
+    if not 1 <= len(subrequests) <= MOST_SUBREQUESTS:
+        raise ValueError(f"a composite request holds 1 to {MOST_SUBREQUESTS} subrequests, not {len(subrequests)}")
+    weighty = sum(one.resource in {"query", "queryAll", "composite/sobjects"} for one in subrequests)
+    if weighty > MOST_COLLECTIONS:
+        raise ValueError(f"a composite request holds {MOST_COLLECTIONS} collections and queries, not {weighty}")
+
+
+def _composite_answers(body: Any, how_many: int) -> list[Subresponse]:
+    """Put the answers in the order of the subrequests. Raises NoAnswer(sent=True) where one is missing."""
+    try:
+        by_reference = {one["referenceId"]: one for one in body["compositeResponse"]}
+        answers = [by_reference[f"r{position}"] for position in range(how_many)]
+        return [Subresponse(one["httpStatusCode"], one["body"], one.get("httpHeaders") or {}) for one in answers]
+    except (KeyError, TypeError, AttributeError):
+        raise NoAnswer(sent=True, why="the answer to a composite request is incomplete") from None
+
+
+def _resource(path: str) -> str:
+    """Name the kind of resource: what may be counted and logged, no Ids and no values."""
+    parts = path.partition("?")[0].strip("/").split("/")
+    if parts[0] == "sobjects":
+        return "/".join(parts if parts[-1] == "describe" else parts[:2])
+    return "/".join(parts[:2]) if parts[0] == _COMPOSITE else parts[0]
