@@ -1,0 +1,100 @@
+"""The command line. Each command is a module of its own, imported only when it is called."""
+
+import importlib
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import click
+
+from pipeline.errors import ConfigurationError, PipelineError
+
+_PACKAGE = "event-pipeline-salesforce"
+
+# name → (module, one line of help). `pipeline --help` prints the line without importing the module.
+_COMMANDS = {
+    "demo": ("demo", "Run the whole system here and show what lands in an emulated org."),
+    "send": ("send", "Send events from a JSON Lines file."),
+    "status": ("status", "Show what waits, what is in flight, and what the quota allows."),
+    "dead-letters": ("dead_letters", "Show what could not be delivered, and why."),
+    "worker": ("run", "Run a worker that takes in events, delivers them, or both."),
+    "beat": ("run", "Run the clock for upkeep; several at once are safe."),
+    "flower": ("run", "Run Flower, the page that shows queues, workers and tasks."),
+    "emulator": ("emulator", "Run an emulated Salesforce org over HTTP."),
+}
+
+
+class Failure(click.ClickException):
+    """One clear message on standard error, and exit code 1."""
+
+
+class Misconfigured(Failure):
+    """As `Failure`, with exit code 2: the operator has to change something first."""
+
+    exit_code = 2
+
+
+class _LazyGroup(click.Group):
+    """Finds a command by its name and imports it then, so that help and short commands start at once."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  (click's signature)
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  (as above)
+        if cmd_name not in _COMMANDS:
+            return None
+        module = importlib.import_module(f"pipeline.cli.{_COMMANDS[cmd_name][0]}")
+        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  (as above)
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in _COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ConfigurationError as error:
+            raise Misconfigured(str(error)) from None
+        except PipelineError as error:
+            raise Failure(str(error)) from None
+        except _unreachable() as error:
+            raise Failure(
+                f"Redis does not answer ({type(error).__name__}). Start it, or set PIPELINE_REDIS_URL "
+                "(and PIPELINE_BROKER_URL, if the queue is elsewhere) to where it is."
+            ) from None
+
+
+def _unreachable() -> tuple[type[Exception], ...]:
+    """Name the errors that mean a server did not answer; evaluated only once an error is there."""
+    from kombu.exceptions import OperationalError
+    from redis.exceptions import ConnectionError as RedisConnectionError
+    from redis.exceptions import TimeoutError as RedisTimeoutError
+
+    return OperationalError, RedisConnectionError, RedisTimeoutError
+
+
+def _print_version(ctx: click.Context, _: click.Parameter, is_asked: bool) -> None:
+    if not is_asked or ctx.resilient_parsing:
+        return
+    try:
+        number = version(_PACKAGE)
+    except PackageNotFoundError:
+        number = "(run from a source tree that is not installed)"
+    click.echo(f"pipeline {number}")
+    ctx.exit()
+
+
+@click.group(
+    cls=_LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit codes: 0 done; 1 something failed or was found wrong; 2 wrong usage or configuration.",
+)
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Show the version."
+)
+def main() -> None:
+    """Bring customer events into Salesforce: a Lead per email, an Account per groupId, a few calls per thousand events.
+
+    Start with `pipeline demo`. Everything is configured by environment variables (PIPELINE_REDIS_URL, SALESFORCE_...)
+    and a destination.yaml named by PIPELINE_DESTINATION.
+    """

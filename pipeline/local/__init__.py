@@ -10,10 +10,11 @@ from pipeline.local.service import (
     Service,
     ServiceFailed,
     clean_environment,
+    ending_on_sigterm,
     pipeline_command,
     wait_until,
 )
-from pipeline.local.stack import EMULATOR_CREDENTIALS, LocalStack, emulator_service
+from pipeline.local.stack import EMULATOR_CREDENTIALS, LocalStack, connect_producer, emulator_service
 
 __all__ = [
     "EMULATOR_CREDENTIALS",
@@ -23,7 +24,9 @@ __all__ = [
     "Service",
     "ServiceFailed",
     "clean_environment",
+    "connect_producer",
     "emulator_service",
+    "ending_on_sigterm",
     "free_port",
     "pipeline_command",
     "wait_until",

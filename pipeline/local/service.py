@@ -5,10 +5,12 @@ import signal
 import site
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import FrameType
 from typing import Self, TypeAlias
 
 from pipeline.errors import PipelineError
@@ -49,6 +51,26 @@ def clean_environment() -> dict[str, str]:
 def pipeline_command(*arguments: str) -> list[str]:
     """Return the command that runs `pipeline ARGUMENTS` with this interpreter, installed or not."""
     return [sys.executable, "-m", "pipeline.cli", *arguments]
+
+
+@contextmanager
+def ending_on_sigterm() -> Iterator[None]:
+    """Make SIGTERM end this process by SystemExit (code 143), as Ctrl-C does by KeyboardInterrupt: contexts close.
+
+    Does nothing outside the main thread, which alone may decide about signals.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(number: int, _: FrameType | None) -> None:
+        sys.exit(128 + number)
+
+    former = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, former)
 
 
 ReadyCheck: TypeAlias = Callable[["Service"], object]
@@ -151,11 +173,13 @@ class Service:
 
     def stop(self, within_s: float = _STOP_WITHIN_S) -> None:
         """End the process: SIGTERM, and SIGKILL for the whole group after `within_s`. Nothing of it is left."""
-        self.begin_stop()
-        if self._process is not None:
-            with suppress(subprocess.TimeoutExpired):
-                self._process.wait(within_s)
-        self.kill()
+        try:
+            self.begin_stop()
+            if self._process is not None:
+                with suppress(subprocess.TimeoutExpired):
+                    self._process.wait(within_s)
+        finally:  # also when a second Ctrl-C cuts the waiting short
+            self.kill()
 
     def kill(self) -> None:
         """End the whole group at once, as a power cut would."""

@@ -2,21 +2,26 @@
 
 import re
 import shutil
-import signal
-import sys
 import tempfile
-import threading
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from http import HTTPStatus
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import Self
 
 from pipeline.local.redis_server import LocalRedis, free_port
-from pipeline.local.service import LOOPBACK, ReadyCheck, Service, ServiceFailed, clean_environment, pipeline_command
+from pipeline.local.service import (
+    LOOPBACK,
+    ReadyCheck,
+    Service,
+    ServiceFailed,
+    clean_environment,
+    ending_on_sigterm,
+    pipeline_command,
+)
 
 # What the emulator accepts unless it is given an org of its own, by OAuth's client credentials flow.
 EMULATOR_CREDENTIALS: Mapping[str, str] = {"SALESFORCE_CONSUMER_KEY": "key", "SALESFORCE_CONSUMER_SECRET": "secret"}
@@ -77,7 +82,7 @@ class LocalStack:
     def __enter__(self) -> Self:
         """Start everything and return when all of it is ready."""
         try:
-            self._cleanup.callback(_ending_on_sigterm())
+            self._cleanup.enter_context(ending_on_sigterm())
             self._start()
         except BaseException:
             self._cleanup.close()
@@ -171,6 +176,16 @@ def emulator_address(emulator: Service) -> str:
     return found[1]
 
 
+def connect_producer(broker_url: str) -> None:
+    """Point `send_event.delay` of this process at a broker, whichever it was pointed at before."""
+    from celery.app.base import _after_fork_cleanup_app  # type: ignore[attr-defined]  # the stubs leave it out
+
+    from pipeline import app
+
+    app.conf.update(broker_url=broker_url)
+    _after_fork_cleanup_app(app)  # forgets the connections to the former broker; `app.close` would forget the app
+
+
 def _is_worker_ready(worker: Service) -> bool:
     return _WORKER_READY.search(worker.output()) is not None
 
@@ -194,19 +209,3 @@ def _stop_together(services: Iterable[Service]) -> None:
     with ExitStack() as stopping:  # one that resists does not keep the others alive
         for service in services:
             stopping.callback(service.stop)
-
-
-def _ending_on_sigterm() -> Callable[[], None]:
-    """Make SIGTERM end this process by SystemExit, so that contexts close; return what restores the old handler."""
-    if threading.current_thread() is not threading.main_thread():
-        return lambda: None  # only the main thread may set handlers; whoever owns it decides
-
-    def end(number: int, _: FrameType | None) -> None:
-        sys.exit(128 + number)
-
-    former = signal.signal(signal.SIGTERM, end)
-
-    def restore() -> None:
-        signal.signal(signal.SIGTERM, former)
-
-    return restore

@@ -1,0 +1,110 @@
+"""`pipeline worker`, `beat` and `flower`: Celery's own commands with the right queues and options.
+
+They become Celery in this very process, so signals, exit codes and supervisors see what they expect.
+"""
+
+import ipaddress
+import os
+from collections.abc import Mapping, Sequence
+
+import click
+
+from pipeline.errors import ConfigurationError
+
+_STATE_SAVED_EVERY_MS = 60_000  # what a killed Flower forgets at most
+
+
+@click.command(
+    epilog="\b\nExample, two kinds that scale apart:\n"
+    "  pipeline worker --ingest --concurrency 4\n"
+    "  pipeline worker --delivery --concurrency 4 --name delivery"
+)
+@click.option("--ingest", "is_ingest", is_flag=True, help="Take in events only.")
+@click.option("--delivery", "is_delivery", is_flag=True, help="Deliver to Salesforce only, and do the upkeep.")
+@click.option("--concurrency", type=click.IntRange(min=1), help="Tasks at once.  [default: one per core]")
+@click.option("--name", default="worker", show_default=True, help="Node name; unique among the workers of a host.")
+@click.option("--log-level", default="INFO", show_default=True, help="DEBUG, INFO, WARNING or ERROR.")
+def worker(*, is_ingest: bool, is_delivery: bool, concurrency: int | None, name: str, log_level: str) -> None:
+    """Run a worker. Without --ingest or --delivery it does both.
+
+    Any number of workers may run, on any number of machines: no record is ever written by two at once. SIGTERM lets
+    it finish what it holds; SIGKILL loses nothing either.
+    """
+    both = is_ingest == is_delivery
+    queues = [*(["ingest"] if is_ingest or both else []), *(_delivery_queues() if is_delivery or both else [])]
+    arguments = ["worker", "--hostname", f"{name}@%h", "--loglevel", log_level, "--queues", ",".join(queues)]
+    if concurrency is not None:
+        arguments += ["--concurrency", str(concurrency)]
+    _become_celery(arguments)
+
+
+@click.command(epilog="\b\nExample:\n  pipeline beat")
+@click.option("--log-level", default="INFO", show_default=True, help="DEBUG, INFO, WARNING or ERROR.")
+def beat(*, log_level: str) -> None:
+    """Run the clock that renews the session and the describe cache, reads the quota and sweeps.
+
+    Its schedule and its lock are in Redis: of several, one works and the others stand by.
+    """
+    # A pid file left by a killed container would keep its successor from starting; the lock in Redis is what counts.
+    _become_celery(["beat", "--loglevel", log_level, "--pidfile", ""])
+
+
+@click.command(epilog="\b\nExample:\n  FLOWER_BASIC_AUTH=ops:a-long-password pipeline flower --address 0.0.0.0")
+@click.option("--address", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=5555, show_default=True, type=click.IntRange(1, 65535), help="Port to listen on.")
+@click.option("--state", default="flower", show_default=True, type=click.Path(), help="File that keeps its history.")
+def flower(*, address: str, port: int, state: str) -> None:
+    """Run Flower. Events' contents never appear on it: tasks carry a description that names nobody.
+
+    FLOWER_BASIC_AUTH (user:password, several separated by commas) is required unless it listens on loopback only.
+    """
+    check_flower_access(address, os.environ)
+    if not os.environ.get("FLOWER_BASIC_AUTH"):
+        os.environ.pop("FLOWER_BASIC_AUTH", None)  # Flower takes an empty one for a password that nobody knows
+    _become_celery(
+        [
+            "flower",
+            f"--address={address}",
+            f"--port={port}",
+            "--persistent=True",
+            f"--db={state}",
+            f"--state-save-interval={_STATE_SAVED_EVERY_MS}",
+            "--tasks-columns=name,uuid,state,result,received,runtime,worker",
+        ]
+    )
+
+
+def check_flower_access(address: str, environ: Mapping[str, str]) -> None:
+    """Raise ConfigurationError if Flower would be open to others without a password."""
+    credentials = environ.get("FLOWER_BASIC_AUTH", "")
+    if not credentials:
+        if not _is_loopback(address):
+            raise ConfigurationError(
+                f"Flower on {address} can be reached from other machines and needs a password: "
+                "set FLOWER_BASIC_AUTH=user:password, or listen on --address 127.0.0.1"
+            )
+        return
+    for credential in credentials.split(","):
+        user, colon, password = credential.partition(":")
+        if not (user and colon and password):
+            raise ConfigurationError("FLOWER_BASIC_AUTH is user:password, several separated by commas")
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return address == "localhost"
+
+
+def _delivery_queues() -> Sequence[str]:
+    from pipeline.settings import load_settings
+
+    settings = load_settings(os.environ)
+    return [*(f"salesforce.{name}" for name in settings.destination.objects), "upkeep"]
+
+
+def _become_celery(arguments: Sequence[str]) -> None:
+    from pipeline.app import app
+
+    app.start(list(arguments))
