@@ -109,7 +109,7 @@ class Destination:
 
     salesforce: Salesforce = Salesforce()
     quota: Quota = Quota()
-    linger_s: float = 0.5  # how long the oldest key of a batch waits for company
+    linger: float = 0.5  # seconds: how long the oldest key of a batch waits for company
     always_enabled: bool = False  # events go to Salesforce unless they say no
     identify: Identify = Identify()
     group: Group = Group()

@@ -1,0 +1,226 @@
+"""shape: an operation held against the org's describe, so that one bad value cannot spoil a batch."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, cast
+
+from pipeline.delivery.cast import Unfit
+from pipeline.delivery.cast import cast as cast_value
+from pipeline.operation import Json, Operation, fold
+from pipeline.options import Lookup
+from pipeline.salesforce.describe import Field, ObjectDescribe
+
+_SEPARATORS = re.compile(r"[_\-\s]")
+_TEXT_TYPES: Final = frozenset({"string", "phone", "url", "combobox", "textarea", "picklist", "encryptedstring"})
+_MOST_REMEMBERED: Final = 4096  # trait names of one object; a sender that invents names must not fill the memory
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """A value that was left out: the trait or field it came under, and why. Nothing of the value itself."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shaped:
+    """An operation's values as the org takes them, by API name. A `refusal` says why it can never be written."""
+
+    match: Mapping[str, Json] = field(default_factory=dict)
+    fields: Mapping[str, Json] = field(default_factory=dict)
+    on_create: Mapping[str, Json] = field(default_factory=dict)
+    lookups: Mapping[str, Lookup] = field(default_factory=dict)  # reference field → the record to point it to
+    dropped: tuple[Dropped, ...] = ()
+    refusal: str | None = None
+
+
+def shape(operation: Operation, describe: ObjectDescribe) -> Shaped:
+    """Name, cast and trim what an operation writes, by the fields the org has. Never raises.
+
+    Traits find their field here (see `Traits`); fields that the rule named win over them, and what is matched on wins
+    over both. What the org has no field for, or no room for, is left out with a reason.
+    """
+    said = operation.options.get("refusal")
+    if said is not None:
+        return Shaped(refusal=str(said))
+    match, refusal = _shape_match(operation, describe)
+    if refusal is not None:
+        return Shaped(refusal=refusal)
+    clears = operation.options.get("clear_nulls") is True
+    dropped: list[Dropped] = []
+    fields = _shape_fields(operation.fields, describe, dropped, clears=clears)
+    traits = traits_of(describe)
+    for name, value in operation.traits.items():
+        target = traits.field_of(name)
+        if target is None:
+            dropped.append(Dropped(name, f"{describe.name} has no field {custom_name(name)}"))
+        elif target.name not in fields:
+            _take(fields, name, value, target, dropped, clears=clears)
+    fields.update({name: value for name, value in match.items() if name in fields})
+    on_create = _shape_fields(operation.on_create, describe, dropped, clears=False)
+    lookups = _shape_lookups(operation, describe, dropped)
+    return Shaped(match, fields, on_create, lookups, tuple(dropped))
+
+
+def for_create(shaped: Shaped, describe: ObjectDescribe) -> dict[str, Json]:
+    """Return the fields of a new record: what is written on creation and what always is, as far as it is createable."""
+    values = {**shaped.on_create, **shaped.fields}
+    return {name: value for name, value in values.items() if describe.fields[name].createable}
+
+
+def for_update(shaped: Shaped, describe: ObjectDescribe) -> dict[str, Json]:
+    """Return the fields to write on an existing record: those that are updateable."""
+    return {name: value for name, value in shaped.fields.items() if describe.fields[name].updateable}
+
+
+def missing_required(fields: Mapping[str, Json], describe: ObjectDescribe) -> list[str]:
+    """Return the fields without which Salesforce refuses a new record, and which `fields` does not give."""
+    return [name for name, one in describe.fields.items() if one.required_on_create and fields.get(name) is None]
+
+
+def custom_name(trait: str) -> str:
+    """Return the API name of the custom field a trait means: itself, if it is one."""
+    return trait if trait.endswith("__c") else f"{trait}__c"
+
+
+class Traits:
+    """Which field of an object a trait means, remembered for as long as the describe is.
+
+    A trait with the exact API name of a writable standard field is that field. One that ends in `__c` is the field of
+    that name. Any other is `<trait>__c`: in the exact case, else without regard to case, else to camelCase and
+    snake_case.
+    """
+
+    __slots__ = ("_by_loose_name", "_known", "describe")
+
+    def __init__(self, describe: ObjectDescribe) -> None:
+        self.describe = describe
+        self._known: dict[str, Field | None] = {}
+        self._by_loose_name: dict[str, Field] = {}
+        for name, one in describe.fields.items():
+            if name.endswith("__c"):
+                self._by_loose_name.setdefault(_loose(name), one)
+
+    def field_of(self, trait: str) -> Field | None:
+        """Return the field, writable or not, or None where the org has none."""
+        if trait in self._known:
+            return self._known[trait]
+        found = self._find(trait)
+        if len(self._known) < _MOST_REMEMBERED:
+            self._known[trait] = found
+        return found
+
+    def _find(self, trait: str) -> Field | None:
+        exact = self.describe.fields.get(trait)
+        if exact is not None and not trait.endswith("__c") and _is_writable(exact):
+            return exact
+        name = custom_name(trait)
+        return self.describe.fields.get(name) or self.describe.find(name) or self._by_loose_name.get(_loose(name))
+
+
+_traits: dict[str, Traits] = {}  # by object; a refreshed describe is another one and takes the place of the old
+
+
+def traits_of(describe: ObjectDescribe) -> Traits:
+    """Return the resolver of a describe, the same one as long as the describe is the same."""
+    known = _traits.get(describe.name)
+    if known is None or known.describe is not describe:
+        known = _traits[describe.name] = Traits(describe)
+    return known
+
+
+def _loose(name: str) -> str:
+    return _SEPARATORS.sub("", name.removesuffix("__c")).lower()
+
+
+def _is_writable(one: Field) -> bool:
+    return one.createable or one.updateable
+
+
+def _shape_fields(
+    values: Mapping[str, Json], describe: ObjectDescribe, dropped: list[Dropped], *, clears: bool
+) -> dict[str, Json]:
+    shaped: dict[str, Json] = {}
+    for name, value in values.items():
+        target = describe.find(name)
+        if target is None:
+            dropped.append(Dropped(name, f"{describe.name} has no field {name}"))
+        else:
+            _take(shaped, name, value, target, dropped, clears=clears)
+    return shaped
+
+
+def _take(
+    shaped: dict[str, Json], name: str, value: Json, target: Field, dropped: list[Dropped], *, clears: bool
+) -> None:
+    """Put one value under its field's API name, or note why not. A blank is no value; a null is one if it clears."""
+    if not _is_writable(target):
+        dropped.append(Dropped(name, f"{target.name} cannot be written by this user"))
+    elif value is None:
+        if clears and target.nillable:
+            shaped[target.name] = None
+    else:
+        try:
+            written = cast_value(value, target)
+        except Unfit as unfit:
+            dropped.append(Dropped(name, f"{target.name} is of type {target.type}: {unfit}"))
+        else:
+            if written is not None:
+                shaped[target.name] = written
+
+
+def _shape_match(operation: Operation, describe: ObjectDescribe) -> tuple[dict[str, Json], str | None]:
+    """Return the match by API names with cast values, and why the record can never be looked for, if so.
+
+    With the join `or` one value that can be looked for is enough.
+    """
+    match: dict[str, Json] = {}
+    refusals: list[str] = []
+    for name, value in operation.match.items():
+        target = describe.find(name)
+        if target is None:
+            refusals.append(f"{describe.name} has no field {name} to match on")
+            continue
+        if not (target.filterable or target.type == "id"):
+            refusals.append(f"{target.name} cannot be matched on: it is not filterable")
+            continue
+        try:
+            match[target.name] = _match_value(value, target, describe)
+        except Unfit as unfit:
+            refusals.append(f"the value to match {target.name} by does not fit: {unfit}")
+    if refusals and not (match and operation.options.get("join") == "or"):
+        return {}, "; ".join(refusals)
+    return match, None
+
+
+def _match_value(value: Json, target: Field, describe: ObjectDescribe) -> Json:
+    """Cast a value to look for. What has to be altered to fit would find, or become, another record."""
+    if isinstance(value, dict):
+        return value  # the record that a lookup will name
+    written = cast_value(value, target)
+    if written is None:
+        raise Unfit("it is blank")
+    if target.type == "id" and describe.key_prefix and not str(written).startswith(describe.key_prefix):
+        raise Unfit(f"it is not the Id of a record of {describe.name}")
+    if target.type in _TEXT_TYPES and fold(written) != fold(value):
+        if len(fold(value)) > target.length:
+            raise Unfit(f"it is longer than {target.length} characters")
+        raise Unfit("it holds characters that Salesforce does not store")
+    return written
+
+
+def _shape_lookups(operation: Operation, describe: ObjectDescribe, dropped: list[Dropped]) -> dict[str, Lookup]:
+    lookups: dict[str, Lookup] = {}
+    for name, lookup in cast("Mapping[str, Lookup]", operation.options.get("lookups") or {}).items():
+        target = describe.find(name)
+        if target is None:
+            dropped.append(Dropped(name, f"{describe.name} has no field {name}"))
+        elif not _is_writable(target):
+            dropped.append(Dropped(name, f"{target.name} cannot be written by this user"))
+        elif target.type != "reference":
+            dropped.append(Dropped(name, f"{target.name} is of type {target.type}, not a reference to a record"))
+        else:
+            lookups[target.name] = lookup
+    return lookups
