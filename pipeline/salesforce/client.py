@@ -192,7 +192,6 @@ class Org:
     ) -> None:
         self.api_version = api_version
         self.calls: Counter[str] = Counter()
-        self.usage: tuple[int, int] | None = None
         self._store = store
         self._session = (transport or Transport(endpoint_url=store.endpoint_url)).session()
         self._on_usage = on_usage
@@ -228,6 +227,9 @@ class Org:
     def limits(self) -> tuple[int, int]:
         """Ask for the daily quota: (used, limit). One API call; every other answer's header says the same for free."""
         answer = self.send([Subrequest("GET", "limits")])[0]
+        told = _usage(answer.headers)
+        if told is not None:
+            return told  # the body lags by up to 5 minutes
         try:
             daily = answer.body["DailyApiRequests"]
             limit, remaining = int(daily["Max"]), int(daily["Remaining"])
@@ -316,11 +318,15 @@ class Org:
         return self._client[1]
 
     def _pass_on_usage(self, seen: Sequence[requests.Response]) -> None:
-        usage = _USAGE.search(seen[-1].headers.get("Sforce-Limit-Info", "")) if seen else None
-        if usage is not None:
-            self.usage = int(usage[1]), int(usage[2])
-            if self._on_usage is not None:
-                self._on_usage(*self.usage)
+        usage = _usage(seen[-1].headers) if seen else None
+        if usage is not None and self._on_usage is not None:
+            self._on_usage(*usage)
+
+
+def _usage(headers: Mapping[str, str]) -> tuple[int, int] | None:
+    """Read (used, limit) of the org's last 24 hours; the header may hold other figures beside them."""
+    found = _USAGE.search(headers.get("Sforce-Limit-Info", ""))
+    return (int(found[1]), int(found[2])) if found else None
 
 
 def _judged(response: requests.Response, resource: str) -> Subresponse:

@@ -1,9 +1,27 @@
-"""What an org says about its objects and fields, as values, and the cache that all workers share."""
+"""What an org says about its objects and fields, as values, and the cache that all workers share.
 
-from collections.abc import Mapping
+Key
+    pipeline:describe:<Object>  hash: fetched_at_ms, describe (JSON {v, name, label, key_prefix, fields}, or empty where
+                                the org has no such object, which is remembered for minutes only)
+"""
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from types import MappingProxyType
-from typing import Any, Self
+from typing import Any, Final, Protocol, Self
+
+from redis import Redis
+
+from pipeline.salesforce.client import MOST_SUBREQUESTS, Subrequest, Subresponse, describe
+from pipeline.salesforce.errors import Refused, UnknownObject
+
+FORMAT: Final = 1  # of a stored describe; what another version wrote is fetched again
+# A name that is wrong in the configuration must not cost a call each time it is asked for.
+UNKNOWN_FOR_S: Final = 600
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,3 +158,115 @@ def _condensed(described: Field) -> dict[str, Any]:
     values = {one.name: getattr(described, one.name) for one in fields(Field)}
     values["picklist_values"] = sorted(described.picklist_values)
     return {name: value for name, value in values.items() if value or name in {"name", "type"}}
+
+
+class Org(Protocol):
+    """What the cache needs of an org: one API call for a list of subrequests."""
+
+    def send(self, subrequests: Sequence[Subrequest]) -> list[Subresponse]:
+        """Send the subrequests in one call."""
+        ...
+
+
+class DescribeCache:
+    """The describes of an org, asked for once and shared by all workers through Redis.
+
+    A process keeps what it has read and asks Redis for eight bytes each time to see whether it is still that.
+    """
+
+    def __init__(self, redis: Redis, org: Org) -> None:
+        self._redis = redis
+        self._org = org
+        self._kept: dict[str, tuple[bytes | str, ObjectDescribe | None]] = {}
+
+    def get(self, object_name: str) -> ObjectDescribe:
+        """Return the describe of an object, by one API call where it is not in the cache.
+
+        Raises UnknownObject where the org has none of this name, and what `Org.send` raises.
+        """
+        if not _NAME.fullmatch(object_name):
+            raise UnknownObject(object_name)
+        found = self._cached(object_name)
+        if found is None:
+            self.refresh([object_name])
+            found = self._cached(object_name)
+        described = found[1] if found is not None else None
+        if described is None:
+            raise UnknownObject(object_name)
+        return described
+
+    def refresh(self, object_names: Iterable[str]) -> None:
+        """Ask the org again, by one API call for up to 25 objects. What it does not know is remembered as unknown.
+
+        Raises Refused where Salesforce refused an object for another reason than not knowing it, after the others
+        have been stored; and what `Org.send` raises.
+        """
+        names = [name for name in dict.fromkeys(object_names) if _NAME.fullmatch(name)]
+        failed: Refused | None = None
+        for start in range(0, len(names), MOST_SUBREQUESTS):
+            part = names[start : start + MOST_SUBREQUESTS]
+            for name, answer in zip(part, self._ask(part), strict=True):
+                try:
+                    self._store(name, _read(name, answer))
+                except Refused as refused:
+                    failed = refused
+        if failed is not None:
+            raise failed
+
+    def _ask(self, names: Sequence[str]) -> list[Subresponse]:
+        """Ask for all in one call; should the org refuse that, one by one."""
+        try:
+            return self._org.send([describe(name) for name in names])
+        except Refused:
+            if len(names) == 1:
+                raise
+            return [self._org.send([describe(name)])[0] for name in names]
+
+    def _store(self, name: str, described: ObjectDescribe | None) -> None:
+        key = _key(name)
+        text = "" if described is None else json.dumps({"v": FORMAT, **described.condensed()}, separators=(",", ":"))
+        seconds, microseconds = self._redis.time()
+        with self._redis.pipeline() as pipe:
+            pipe.hset(key, mapping={"fetched_at_ms": seconds * 1000 + microseconds // 1000, "describe": text})
+            if described is None:
+                pipe.expire(key, UNKNOWN_FOR_S)
+            else:
+                pipe.persist(key)
+            pipe.execute()
+
+    def _cached(self, name: str) -> tuple[bytes | str, ObjectDescribe | None] | None:
+        """Return (when it was fetched, the describe or None for an unknown object); None where nothing is cached."""
+        fetched_at = self._redis.hget(_key(name), "fetched_at_ms")
+        if fetched_at is None:
+            return None
+        kept = self._kept.get(name)
+        if kept is not None and kept[0] == fetched_at:
+            return kept
+        fetched_at, text = self._redis.hmget(_key(name), ["fetched_at_ms", "describe"])
+        if fetched_at is None or text is None:
+            return None
+        try:
+            stored = json.loads(text) if text else None
+            if stored is not None and stored.pop("v") != FORMAT:
+                return None
+            described = None if stored is None else ObjectDescribe.from_condensed(stored)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return None
+        self._kept[name] = (fetched_at, described)
+        return self._kept[name]
+
+
+def _key(name: str) -> str:
+    return f"pipeline:describe:{name}"
+
+
+def _read(name: str, answer: Subresponse) -> ObjectDescribe | None:
+    """Read one answer; None where the org has no such object. Raises Refused for any other refusal."""
+    if answer.ok:
+        try:
+            return ObjectDescribe.read(answer.body)
+        except (KeyError, TypeError):
+            raise Refused(answer.status, resource=f"describe of {name}") from None
+    if answer.status == 404 or any(error.code in {"NOT_FOUND", "INVALID_TYPE"} for error in answer.errors):  # noqa: PLR2004
+        return None
+    raise Refused(answer.status, answer.errors, resource=f"describe of {name}")

@@ -1,0 +1,205 @@
+"""How many API calls may be made now: one bucket for all workers, which follows what the org says about its usage.
+
+Keys, one hash tag so that a script touches one slot
+    pipeline:{quota}:bucket     hash: debt (calls granted and not refilled yet), at_ms
+    pipeline:{quota}:usage      hash: used, limit (of the org's last 24 hours, whoever used them)
+    pipeline:{quota}:in_flight  hash: holder → until_ms:calls
+    pipeline:{quota}:asked      set while /limits has been asked lately
+"""
+
+import logging
+from dataclasses import dataclass
+from importlib import resources
+from typing import Final, Protocol
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from pipeline.salesforce.errors import Refused
+
+log = logging.getLogger(__name__)
+
+DAY_S: Final = 86_400.0
+# Salesforce serves any number of short requests at once, but only 25 (5 in a Developer Edition) that take over 20
+# seconds (App Limits); five in flight stay within both, and a batch of a thousand needs no more.
+MOST_IN_FLIGHT: Final = 5
+# A slot is left when the batch is settled; of a killed worker it is forgotten after this, longer than any request.
+SLOT_S: Final = 180.0
+# Small quotas still let a few batches (a lookup and a write each) go at once.
+LEAST_BURST: Final = 10
+# /limits costs a call and is accurate within 5 minutes, so asking more often is spending for nothing.
+ASK_EVERY_S: Final = 180.0
+
+_BUCKET, _USAGE, _IN_FLIGHT, _ASKED = (
+    f"pipeline:{{quota}}:{name}" for name in ("bucket", "usage", "in_flight", "asked")
+)
+
+
+class Org(Protocol):
+    """What the gate needs of an org: its daily quota, for the price of a call."""
+
+    def limits(self) -> tuple[int, int]:
+        """Return (used, limit)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """The calls may be made."""
+
+    calls: int
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """No calls now; asking again makes sense in `seconds`. `reason` is for the operator."""
+
+    seconds: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaStatus:
+    """What an operator wants to know; figures of the org are None until it has told them.
+
+    `budget_left` are the calls that may still be made before the org's usage reaches the share, `free_now` those in
+    the bucket, `in_flight` the holders, `closed` why nothing would be granted now ("" when something would).
+    """
+
+    limit: int | None
+    used: int | None
+    budget_left: int | None
+    free_now: int
+    in_flight: int
+    closed: str
+
+
+class QuotaGate:
+    """A token bucket, a ceiling and slots for what is in flight; every rule is in quota_take.lua.
+
+    `share` (0 to 1) of the org's daily limit is where its usage must stay, whoever uses it; the pipeline itself spends
+    at most share * limit - `reserve` calls in any `day_s` seconds, of which ten minutes' worth may come at once.
+    """
+
+    def __init__(
+        self,
+        redis: Redis,
+        *,
+        share: float,
+        reserve: int,
+        day_s: float = DAY_S,
+        most_in_flight: int = MOST_IN_FLIGHT,
+        slot_s: float = SLOT_S,
+    ) -> None:
+        self._redis = redis
+        self._share = share
+        self._reserve = reserve
+        self._arguments: list[str | int] = [
+            repr(share),
+            repr(float(reserve)),
+            round(day_s * 1000),
+            most_in_flight,
+            round(slot_s * 1000),
+            LEAST_BURST,
+        ]
+        self._take = redis.register_script(_script("quota_take"))
+        self._give_back = redis.register_script(_script("quota_give_back"))
+
+    def take(self, calls: int, holder: str) -> Granted | Wait:
+        """Take `calls` (1 to 10) for `holder`, who is in flight until `leave` or `give_back`."""
+        if not 1 <= calls <= LEAST_BURST:
+            raise ValueError(f"1 to {LEAST_BURST} calls can be taken at once, not {calls}")
+        verdict = self._ask(calls, holder)
+        if verdict.name == "granted":
+            return Granted(calls)
+        reason = self._words(verdict)
+        if verdict.name == "no_budget":
+            log.error("%s", reason)
+        return Wait(verdict.wait_s, reason)
+
+    def spend_one(self) -> bool:
+        """Take one more call for a batch that is in flight already; False where there is none now."""
+        return self._ask(1, "").name == "granted"
+
+    def give_back(self, calls: int, holder: str) -> None:
+        """Put back what was taken for a claim that came up empty, and leave."""
+        self._give_back(keys=[_BUCKET, _IN_FLIGHT], args=[calls, holder])
+
+    def leave(self, holder: str) -> None:
+        """End being in flight: the calls have been made."""
+        self._redis.hdel(_IN_FLIGHT, holder)
+
+    def observe(self, used: int, limit: int) -> None:
+        """Take note of what the org said about its last 24 hours. Never raises: the answer it came with goes first."""
+        try:
+            self._redis.hset(_USAGE, mapping={"used": used, "limit": limit})
+        except RedisError as error:
+            log.warning("the org's usage could not be noted: %s", type(error).__name__)
+
+    def sync(self, org: Org) -> None:
+        """Ask the org for its usage, where only that can open the gate again: when usage closed it or is not known.
+
+        Costs one API call, at most every few minutes whoever asks. Raises what `limits` raises, but for a quota that
+        is used up altogether, which is no news.
+        """
+        if self._ask(0, "").name not in {"at_share", "unknown", "no_budget"}:
+            return
+        if not self._redis.set(_ASKED, 1, nx=True, px=round(ASK_EVERY_S * 1000)):
+            return
+        self._redis.hincrbyfloat(_BUCKET, "debt", 1.0)
+        try:
+            used, limit = org.limits()
+        except Refused as refused:
+            if "REQUEST_LIMIT_EXCEEDED" not in refused.codes:
+                raise
+        else:
+            self.observe(used, limit)
+
+    def status(self) -> QuotaStatus:
+        """Return the figures as they are now; changes nothing."""
+        verdict = self._ask(0, "")
+        if verdict.limit is None or verdict.used is None:
+            return QuotaStatus(None, None, None, verdict.free, verdict.in_flight, self._words(verdict))
+        left = max(0, int(self._share * verdict.limit) - verdict.used)
+        return QuotaStatus(verdict.limit, verdict.used, left, verdict.free, verdict.in_flight, self._words(verdict))
+
+    def _ask(self, calls: int, holder: str) -> "_Verdict":
+        name, wait_ms, free, in_flight, used, limit = self._take(
+            keys=[_BUCKET, _USAGE, _IN_FLIGHT], args=[calls, holder, *self._arguments]
+        )
+        told = limit >= 0
+        return _Verdict(
+            name.decode() if isinstance(name, bytes) else name,
+            wait_ms / 1000,
+            free,
+            in_flight,
+            used if told else None,
+            limit if told else None,
+        )
+
+    def _words(self, verdict: "_Verdict") -> str:
+        share, of_org = f"{self._share:.0%}", f"the org's {verdict.limit} calls a day"
+        return {
+            "granted": "",
+            "no_budget": f"the quota leaves nothing to spend: {share} of {of_org}, less the reserve of {self._reserve}, "
+            "is no budget; raise quota.share or lower quota.reserve in destination.yaml",
+            "at_share": f"{verdict.used} of {of_org} are used, the pipeline's ceiling is {share} of them, whoever used "
+            "them; it goes on when the usage falls",
+            "in_flight": "enough requests are in flight",
+            "refilling": "the bucket of API calls refills",
+            "unknown": "the org has not told its quota yet",
+        }[verdict.name]
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    name: str
+    wait_s: float
+    free: int
+    in_flight: int
+    used: int | None
+    limit: int | None
+
+
+def _script(name: str) -> str:
+    return resources.files(__package__).joinpath(f"{name}.lua").read_text()
