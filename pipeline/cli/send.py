@@ -3,9 +3,12 @@
 import json
 import os
 from collections.abc import Iterable, Iterator
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
 
 CHUNK = 100  # events per message: large enough that the queue costs little, small enough for workers to share the work
 
@@ -26,9 +29,9 @@ def send(*, file: BinaryIO, is_json: bool) -> None:
 
     sent = malformed = 0
     console = Console(stderr=True)
-    size = os.fstat(file.fileno()).st_size if file.seekable() else None
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        for chunk in chunks(read_events(progress.wrap_file(file, total=size, description="sending"))):
+        bar = progress.add_task("sending", total=_size(file))
+        for chunk in chunks(read_events(_advancing(file, progress, bar))):
             send_events.delay(chunk)
             sent += len(chunk)
             malformed += sum(not isinstance(event, dict) for event in chunk)
@@ -36,6 +39,20 @@ def send(*, file: BinaryIO, is_json: bool) -> None:
         click.echo(json.dumps({"sent": sent, "malformed": malformed}))
     else:
         click.echo(f"{sent:,} events sent" + (f", {malformed:,} of them no JSON objects" if malformed else ""))
+
+
+def _advancing(file: BinaryIO, progress: "Progress", bar: "TaskID") -> Iterator[bytes]:
+    for line in file:
+        yield line
+        progress.advance(bar, len(line))
+
+
+def _size(file: BinaryIO) -> int | None:
+    """Return the bytes in a file on disk; None for a pipe or a terminal, whose end nobody knows."""
+    try:
+        return os.fstat(file.fileno()).st_size or None
+    except OSError:
+        return None
 
 
 def read_events(lines: Iterable[bytes]) -> Iterator[Any]:

@@ -1,0 +1,94 @@
+"""`pipeline status`: what waits, what is in flight, what the quota allows, at one look."""
+
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pipeline.cli.flow import INGEST_QUEUE
+
+if TYPE_CHECKING:
+    from pipeline.tasks.runtime import Runtime
+
+
+@click.command(epilog="\b\nExamples:\n  pipeline status\n  pipeline status --json | jq .backlog")
+@click.option("--json", "is_json", is_flag=True, help="Print one JSON object on the last line.")
+def status(*, is_json: bool) -> None:
+    """Show what waits, what is in flight, what the quota allows, and whether delivery is paused.
+
+    `events` stands for events that no worker has taken in yet. Exit code 0 whatever it shows.
+    """
+    from pipeline.settings import load_settings
+    from pipeline.tasks.runtime import Runtime
+
+    figures = measure(Runtime(load_settings(os.environ)))
+    if is_json:
+        click.echo(json.dumps(figures))
+    else:
+        _show(figures)
+
+
+def measure(runtime: "Runtime") -> dict[str, Any]:
+    """Return the figures under the names of the `--json` contract; None for what the org has not told yet."""
+    from pipeline.inbox.dead_letters import EVENTS, count_dead_letters
+    from pipeline.inbox.inbox import objects
+
+    redis = runtime.redis
+    names = sorted({*objects(redis), *runtime.settings.destination.objects})
+    waiting = {name: runtime.inbox(name).waiting() for name in names}
+    quota, paused, age_s = runtime.gate.status(), runtime.pause.why(), runtime.session.age_s()
+    return {
+        "backlog": {EVENTS: _queued_events(), **{name: it.backlog for name, it in waiting.items()}},
+        "oldest_event_age_s": {name: round(it.oldest_s, 3) for name, it in waiting.items()},
+        "in_flight": {name: it.in_flight for name, it in waiting.items()},
+        "dead_letters": {
+            EVENTS: count_dead_letters(redis, EVENTS),
+            **{name: it.dead_letters for name, it in waiting.items()},
+        },
+        "quota": {"limit": quota.limit, "used": quota.used, "budget_left": quota.budget_left},
+        "session": {"age_s": None if age_s is None else round(age_s, 1)},
+        "paused": None if paused is None else {"reason": paused.reason, "advice": paused.advice},
+    }
+
+
+def _queued_events() -> int:
+    """Count the messages that wait at the broker, which may be another server than the state store."""
+    from pipeline.app import app
+
+    with app.connection_for_read() as connection:
+        channel: Any = connection.default_channel
+        try:
+            return int(channel.queue_declare(INGEST_QUEUE, passive=True).message_count)
+        except connection.channel_errors:  # Redis knows no empty queue
+            return 0
+
+
+def _show(figures: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    table = Table(box=None, pad_edge=False)
+    table.add_column("")
+    for heading in ("waiting", "oldest", "in flight", "dead letters"):
+        table.add_column(heading, justify="right")
+    for name, backlog in figures["backlog"].items():
+        age_s = figures["oldest_event_age_s"].get(name)
+        table.add_row(
+            name,
+            f"{backlog:,}",
+            f"{age_s:,.0f} s" if age_s else "",
+            f"{figures['in_flight'].get(name, 0):,}",
+            f"{figures['dead_letters'][name]:,}",
+        )
+    console.print(table)
+    quota, age_s = figures["quota"], figures["session"]["age_s"]
+    if quota["limit"] is None:
+        console.print("quota: not known yet; the org tells it with its first answer")
+    else:
+        used, limit, left = quota["used"], quota["limit"], quota["budget_left"]
+        console.print(f"quota: {used:,} of {limit:,} calls used in 24 hours, {left:,} left to this pipeline")
+    console.print("session: none yet" if age_s is None else f"session: {age_s / 60:,.0f} minutes old")
+    if figures["paused"] is not None:
+        console.print(f"[bold red]paused[/]: {figures['paused']['reason']}\n  {figures['paused']['advice']}")
