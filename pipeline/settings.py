@@ -1,0 +1,104 @@
+"""Settings: the environment and destination.yaml as values, with errors that say what to write instead.
+
+Producers read the broker's address from here, so nothing heavy is imported before it is needed.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from pipeline.destination import Destination
+from pipeline.errors import ConfigurationError
+from pipeline.salesforce.credentials import Credentials
+
+DEFAULT_REDIS_URL: Final = "redis://127.0.0.1:6379/0"
+DEFAULT_DESTINATION: Final = "destination.yaml"
+_REDIS_SCHEMES: Final = ("redis://", "rediss://", "unix://")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything an operator decides. Addresses may hold passwords, so a repr shows none of them."""
+
+    redis_url: str = field(repr=False)
+    broker_url: str = field(repr=False)
+    destination: Destination
+    credentials: Credentials
+    endpoint_url: str | None = None  # of an emulator, in place of the org
+
+
+def load_settings(environ: Mapping[str, str]) -> Settings:
+    """Read all settings. Raises ConfigurationError with what is wrong, where, and what to write instead.
+
+    The destination is the file that PIPELINE_DESTINATION names, else ./destination.yaml if there is one, else the
+    built-in defaults. Credentials may be absent: taking events in needs none, and logging in says which are missing.
+    """
+    destination = load_destination(environ)
+    return Settings(
+        redis_url=redis_url(environ),
+        broker_url=broker_url(environ),
+        destination=destination,
+        credentials=_credentials(environ, destination.salesforce.sandbox),
+        endpoint_url=_endpoint_url(environ),
+    )
+
+
+def load_destination(environ: Mapping[str, str]) -> Destination:
+    """Read destination.yaml. Raises ConfigurationError naming the file, the line, and what to write instead."""
+    named = _given(environ, "PIPELINE_DESTINATION")
+    path = Path(named or DEFAULT_DESTINATION)
+    if named is None and not path.exists():
+        return Destination()
+    from pipeline.destination.file import read_destination
+
+    return read_destination(path)
+
+
+def redis_url(environ: Mapping[str, str]) -> str:
+    """Return the address of the Redis that holds the pipeline's state. Raises ConfigurationError for another kind."""
+    url = _given(environ, "PIPELINE_REDIS_URL") or DEFAULT_REDIS_URL
+    if not url.startswith(_REDIS_SCHEMES):
+        raise ConfigurationError(f"PIPELINE_REDIS_URL is no Redis address; write it as {DEFAULT_REDIS_URL}")
+    return url
+
+
+def broker_url(environ: Mapping[str, str]) -> str:
+    """Return the address of Celery's broker, by default the Redis that holds the state. Raises ConfigurationError."""
+    url = _given(environ, "PIPELINE_BROKER_URL")
+    if url is None:
+        return redis_url(environ)
+    if "://" not in url:
+        raise ConfigurationError(f"PIPELINE_BROKER_URL is no address; write it as {DEFAULT_REDIS_URL}")
+    return url
+
+
+def _credentials(environ: Mapping[str, str], sandbox: bool | str) -> Credentials:
+    """Read the credentials. A sandbox's name is appended to the username, and its login host is `test`."""
+    username = _given(environ, "SALESFORCE_USERNAME")
+    if username and isinstance(sandbox, str) and not username.lower().endswith(f".{sandbox.lower()}"):
+        username = f"{username}.{sandbox}"
+    return Credentials(
+        username=username,
+        # A password is taken as it is: it may begin or end with a space.
+        password=environ.get("SALESFORCE_PASSWORD") or None,
+        security_token=_given(environ, "SALESFORCE_SECURITY_TOKEN"),
+        domain=_given(environ, "SALESFORCE_DOMAIN") or ("test" if sandbox else "login"),
+        consumer_key=_given(environ, "SALESFORCE_CONSUMER_KEY"),
+        consumer_secret=_given(environ, "SALESFORCE_CONSUMER_SECRET"),
+        private_key_file=_given(environ, "SALESFORCE_PRIVATE_KEY_FILE"),
+    )
+
+
+def _endpoint_url(environ: Mapping[str, str]) -> str | None:
+    url = _given(environ, "SALESFORCE_ENDPOINT_URL")
+    if url is not None and not url.startswith(("http://", "https://")):
+        raise ConfigurationError(
+            "SALESFORCE_ENDPOINT_URL is no web address; write it as http://127.0.0.1:8080, or unset it for the real org"
+        )
+    return url.rstrip("/") if url else None
+
+
+def _given(environ: Mapping[str, str], name: str) -> str | None:
+    """Return a variable without the spaces around it; an empty one counts as not set."""
+    return environ.get(name, "").strip() or None
