@@ -5,8 +5,10 @@ from typing import Any
 
 from kombu import Queue
 
+from pipeline import settings
+
 # A producer needs only this.
-broker_url = os.environ.get("PIPELINE_BROKER_URL") or os.environ.get("PIPELINE_REDIS_URL") or "redis://127.0.0.1:6379/0"
+broker_url = settings.broker_url(os.environ)
 
 # JSON only: a message can carry data, never code.
 task_serializer = "json"
@@ -72,7 +74,7 @@ worker_redirect_stdouts = False
 
 # Several beats are safe: RedBeat keeps the schedule and a lock in Redis.
 beat_scheduler = "redbeat.RedBeatScheduler"
-redbeat_redis_url = os.environ.get("PIPELINE_REDIS_URL") or "redis://127.0.0.1:6379/0"
+redbeat_redis_url = settings.redis_url(os.environ)
 redbeat_key_prefix = "pipeline:redbeat:"
 # A killed beat holds its lock for this long (25 minutes by default); tighter values make beats crash in turn.
 redbeat_lock_timeout = 30

@@ -1,16 +1,18 @@
 """Deliver a claimed batch: look its records up, write them, and settle every operation."""
 
 import random
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any, Protocol
 
-from pipeline.delivery.lookup import Question, choose, give_rows, questions
+from pipeline.delivery.converted import for_contact
+from pipeline.delivery.lookup import Question, choose, find_references, give_rows, questions
 from pipeline.delivery.merge import Part, merge
 from pipeline.delivery.outcome import Buried, LookAgain, Paused, RetryAt, Split, of_failure, of_part, of_record
 from pipeline.delivery.pack import COLLECTION, COLLECTIONS, Collection, pack
-from pipeline.delivery.shape import Shaped, shape
+from pipeline.delivery.shape import shape
 from pipeline.delivery.work import Work, known_at_start
 from pipeline.inbox.claims import Batch, Claim
 from pipeline.inbox.inbox import Inbox
@@ -23,6 +25,7 @@ from pipeline.salesforce.errors import ErrorDetail, SalesforceError, UnknownObje
 _MOST_ROUNDS = 30
 _UNKNOWN_OBJECT_DELAY_S = 300.0
 _TRIES_IN_COMPANY = 2
+_PARENT_DELAY_S = 1.0
 # A whole collection is refused for one field that the org does not know, or no longer.
 _FIELD_CODES = frozenset({"INVALID_FIELD", "INVALID_FIELD_FOR_INSERT_UPDATE"})
 
@@ -72,7 +75,11 @@ class Report:
 
 
 class Deliverer:
-    """Delivers batches of one object. `may_spend` is asked before each call; False hands the rest of a batch back."""
+    """Delivers batches of one object.
+
+    `may_spend` is asked before each call; False hands the rest of a batch back. `is_waiting` tells whether operations
+    on a record (object, record key) wait in its inbox: what points to it then waits for it to be created.
+    """
 
     def __init__(
         self,
@@ -81,13 +88,13 @@ class Deliverer:
         describes: Describes,
         *,
         may_spend: Callable[[], bool],
-        count_dropped: Callable[[str, str], None] = lambda _name, _reason: None,
+        is_waiting: Callable[[str, str], bool] = lambda _object, _key: False,
     ) -> None:
         self._inbox = inbox
         self._org = org
         self._describes = describes
         self._may_spend = may_spend
-        self._count_dropped = count_dropped
+        self._is_waiting = is_waiting
         self._token = ""
 
     def deliver(self, batch: Batch, report: Report) -> Paused | None:
@@ -106,38 +113,28 @@ class Deliverer:
             decision = of_failure(error)
             return decision if isinstance(decision, Paused) else Paused(str(error), "", needs_operator=False)
         works = [self._begin(claim, describe) for claim in batch.claims]
-        paused = self._rounds(works, describe, report)
+        paused = self._rounds(works, report)
         self._settle(works, report)
         return paused
 
     def _begin(self, claim: Claim, describe: ObjectDescribe) -> Work:
-        order = in_order(claim.operations)
-        parts, refused = [], {}
-        for index in order:
-            operation = claim.operations[index]
-            shaped = shape(operation, describe)
-            for dropped in shaped.dropped:
-                self._count_dropped(dropped.name, dropped.reason)
-            if shaped.refusal is not None:
-                refused[claim.positions[index]] = shaped.refusal
-            else:
-                parts.append(_part(claim, index, shaped))
-        changes = merge(parts, claim.clock)
         # What has failed again and again travels in ever smaller company, so that it spoils nobody else's request.
         company = COLLECTION if claim.attempts <= _TRIES_IN_COMPANY else max(1, COLLECTION >> claim.attempts)
-        work = Work(claim, changes, dict(claim.clock), company=company, buried=refused)
-        known = known_at_start(claim, changes)
+        work = Work(claim, describe, [], dict(claim.clock), company=company)
+        positions = [claim.positions[index] for index in in_order(claim.operations)]
+        work.changes = merge(_shaped(work, positions, describe), claim.clock)
+        known = known_at_start(claim, work.changes)
         if known:
             work.know(known, fresh=False)
         return work
 
-    def _rounds(self, works: Sequence[Work], describe: ObjectDescribe, report: Report) -> Paused | None:
+    def _rounds(self, works: Sequence[Work], report: Report) -> Paused | None:
         is_refreshed = False
         for _ in range(_MOST_ROUNDS):
-            paused = self._look_up([work for work in works if work.needs_lookup], describe, report)
+            paused = self._look_up(works, report) or self._look_up(works, report)
             if paused:
                 return paused
-            answer = self._write([work for work in works if work.is_open and not work.needs_lookup], describe, report)
+            answer = self._write([work for work in works if work.is_open and not work.is_waiting_for_lookup], report)
             if isinstance(answer, Paused):
                 return answer
             if not any(work.is_open for work in works):
@@ -145,21 +142,25 @@ class Deliverer:
             if answer and not is_refreshed:
                 # The org's fields may have changed since they were described: what follows goes by the new ones.
                 is_refreshed = True
-                describe = self._described_anew(report)
+                self._reshape([work for work in works if work.is_open], report)
         for work in works:
             if work.is_open:
                 work.verdict = RetryAt(0, "more to do than one batch may", counts_attempt=False)
         return None
 
-    def _described_anew(self, report: Report) -> ObjectDescribe:
+    def _reshape(self, works: Iterable[Work], report: Report) -> None:
         report.calls += 1
         self._describes.refresh([self._inbox.object])
-        return self._describes.get(self._inbox.object)
+        describe = self._describes.get(self._inbox.object)
+        for work in works:
+            if not work.is_redirected:
+                work.describe = describe
+                work.changes = merge(_shaped(work, work.open_positions(), describe), work.clock)
 
-    def _write(self, works: Sequence[Work], describe: ObjectDescribe, report: Report) -> Paused | bool:
+    def _write(self, works: Sequence[Work], report: Report) -> Paused | bool:
         """Write what comes next of each key; returns a pause, or whether a collection was refused for a field."""
         by_key = {work.claim.key: work for work in works}
-        writes = [write for work in works if (write := work.next_write(describe)) is not None]
+        writes = [write for work in works if (write := work.next_write()) is not None]
         is_field_refused = False
         for request in pack(writes):
             answer = self._send_writes(request, by_key, report)
@@ -168,8 +169,9 @@ class Deliverer:
             is_field_refused = is_field_refused or answer
         return is_field_refused
 
-    def _look_up(self, works: Sequence[Work], describe: ObjectDescribe, report: Report) -> Paused | None:
-        asked = questions(works, describe)
+    def _look_up(self, works: Sequence[Work], report: Report) -> Paused | None:
+        """Look for what is to be known next; called twice, because a record may be matched by another one's Id."""
+        asked = questions(work for work in works if work.is_waiting_for_lookup)
         for start in range(0, len(asked), COLLECTIONS):
             part = asked[start : start + COLLECTIONS]
             paused = self._ask(part, report)
@@ -185,7 +187,7 @@ class Deliverer:
             answers = self._org.send([query(question.soql) for question in asked])
             for question, answer in zip(asked, answers, strict=True):
                 if answer.ok:
-                    _take_rows(question.works, self._all_rows(answer, report))
+                    self._take_answer(question, self._all_rows(answer, report))
                     continue
                 paused = _split(question.works, answer.errors)
                 if paused:
@@ -201,6 +203,38 @@ class Deliverer:
             page = self._org.query_rest(page.body["nextRecordsUrl"])
             rows += page.body["records"]
         return rows
+
+    def _take_answer(self, question: Question, rows: Sequence[Any]) -> None:
+        if not question.references:
+            self._take_rows(question.works, rows)
+            return
+        found = find_references(question.references, rows)
+        absent = [reference for reference, record_id in found.items() if record_id is None]
+        coming = {one for one in absent if self._is_waiting(one.object, one.key)}
+        for work in question.works:
+            work.found |= found
+            if coming & work.references():
+                work.verdict = RetryAt(_PARENT_DELAY_S, "the record it points to is on its way", counts_attempt=False)
+            elif work.references() <= work.found.keys():
+                work.point(work.found)
+
+    def _take_rows(self, works: Sequence[Work], rows: Sequence[Any]) -> None:
+        for work, found in zip(works, give_rows(works, rows).values(), strict=True):
+            try:
+                chosen = choose(found, work.changes[0].options)
+            except ValueError as ambiguous:
+                for position in work.changes[0].positions:
+                    work.refuse(position, str(ambiguous))
+                del work.changes[0]
+                continue
+            if chosen.is_skipped:
+                work.skip()
+            elif chosen.contact_id is not None:
+                contact = self._describes.get("Contact")
+                parts = _shaped(work, work.open_positions(), contact, chosen.contact_id)
+                work.redirect(contact, merge(parts, work.clock), chosen.contact_id)
+            else:
+                work.know(chosen.record_id, fresh=True)
 
     def _send_writes(self, request: Sequence[Collection], works: dict[str, Work], report: Report) -> Paused | bool:
         """Send one request; returns a pause, or whether a collection was refused for a field."""
@@ -243,6 +277,7 @@ class Deliverer:
     def _settle(self, works: Iterable[Work], report: Report) -> None:
         settlements = [work.settle() for work in works if not work.is_lost]
         lost = self._inbox.commit(self._token, settlements)
+        left_out: Counter[tuple[str, str]] = Counter()
         for work, settlement in zip((work for work in works if not work.is_lost), settlements, strict=True):
             report.created += work.created
             report.updated += work.updated
@@ -250,19 +285,38 @@ class Deliverer:
             if work.claim.key not in lost:
                 report.retried += len(settlement.keep)
                 report.dead += len(settlement.bury)
+                left_out.update(work.left_out(settlement))
+        if left_out:
+            self._inbox.count_left_out(left_out)
 
 
-def _part(claim: Claim, index: int, shaped: Shaped) -> Part:
-    operation = claim.operations[index]
-    return Part(
-        position=claim.positions[index],
-        time_ms=operation.event_time_ms,
-        verb=operation.verb,
-        match=shaped.match,
-        fields=shaped.fields,
-        on_create=shaped.on_create,
-        options=operation.options,
-    )
+def _shaped(
+    work: Work, positions: Iterable[int], describe: ObjectDescribe, contact_id: str | None = None
+) -> list[Part]:
+    """Shape operations of a claim; what can never be written is buried, what had to be left out is noted."""
+    parts = []
+    for position in positions:
+        operation = work.claim.operations[work.claim.positions.index(position)]
+        if contact_id is not None:
+            operation = for_contact(operation, contact_id)
+        shaped = shape(operation, describe)
+        work.dropped[position] = shaped.dropped
+        if shaped.refusal is not None:
+            work.refuse(position, shaped.refusal)
+            continue
+        parts.append(
+            Part(
+                position=position,
+                time_ms=operation.event_time_ms,
+                verb=operation.verb,
+                match=shaped.match,
+                fields=shaped.fields,
+                on_create=shaped.on_create,
+                lookups=shaped.lookups,
+                options=operation.options,
+            )
+        )
+    return parts
 
 
 def _still_open(works: Mapping[str, Work], collection: Collection) -> Collection:
@@ -274,16 +328,6 @@ def _subrequest(collection: Collection) -> Subrequest:
         return delete([str(write.record_id) for write in collection.writes])
     records = [write.record for write in collection.writes]
     return (create if collection.kind == "create" else update)(collection.object, records)
-
-
-def _take_rows(works: Sequence[Work], rows: Sequence[Any]) -> None:
-    for work, found in zip(works, give_rows(works, rows).values(), strict=True):
-        try:
-            work.know(choose(found, work.changes[0].options), fresh=True)
-        except ValueError as ambiguous:
-            for position in work.changes[0].positions:
-                work.refuse(position, str(ambiguous))
-            del work.changes[0]
 
 
 def _take_results(collection: Collection, works: Sequence[Work], results: Sequence[RecordResult]) -> Paused | None:

@@ -2,41 +2,70 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypeAlias, TypeVar
 
 from pipeline.delivery.pack import COLLECTION
+from pipeline.delivery.references import Reference
 from pipeline.delivery.work import Work
 from pipeline.operation import Json, locks_of, record_key
 from pipeline.salesforce.describe import ObjectDescribe
 from pipeline.salesforce.soql import lookup_queries
 
+Join: TypeAlias = Literal["and", "or"]
+_Member = TypeVar("_Member")
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One query and the keys it asks for."""
+    """One query, the keys it was asked for, and the references it resolves; none where it looks for their records."""
 
     soql: str
     works: tuple[Work, ...]
+    references: tuple[Reference, ...] = ()
 
 
-def questions(works: Iterable[Work], describe: ObjectDescribe) -> list[Question]:
-    """Return the queries that find the records of `works`: one for up to 200 keys that match on the same fields."""
-    alike: dict[tuple[tuple[str, ...], str, int], list[Work]] = {}
+def questions(works: Iterable[Work]) -> list[Question]:
+    """Return the queries that find what `works` need next: one for up to 200 records that match on the same fields.
+
+    A key whose operations point to other records has these looked for first; its own record may depend on them.
+    """
+    asked: list[Question] = []
+    alike: dict[tuple[str, tuple[str, ...], Join, int], list[Work]] = {}
+    pointing: dict[tuple[str, tuple[str, ...]], dict[Reference, list[Work]]] = {}
     for work in works:
-        change = work.changes[0]
-        alike.setdefault((tuple(sorted(change.match)), _join(work), work.company), []).append(work)
-    asked = []
-    for (names, join, company), group in alike.items():
-        size = min(company, COLLECTION)
-        for start in range(0, len(group), size):
-            part = tuple(group[start : start + size])
+        references = work.references()
+        for reference in references:
+            names = tuple(sorted(reference.match))
+            pointing.setdefault((reference.object, names), {}).setdefault(reference, []).append(work)
+        if not references and work.needs_lookup:
+            names = tuple(sorted(work.changes[0].match))
+            alike.setdefault((work.describe.name, names, _join(work), work.company), []).append(work)
+    for (object_name, names), askers in pointing.items():
+        for group in _parts_of(list(askers), COLLECTION):
+            owners = tuple({work.claim.key: work for reference in group for work in askers[reference]}.values())
+            matches = [reference.match for reference in group]
+            asked += [Question(soql, owners, group) for soql in lookup_queries(object_name, names, matches)]
+    for (object_name, names, join, company), alike_works in alike.items():
+        for part in _parts_of(alike_works, company):
+            select = [*names, *_conversion(part[0].describe)]
             matches = [work.changes[0].match for work in part]
-            select = ["Id", *(name for name in names if name != "Id"), *_conversion(describe)]
-            asked += [
-                Question(soql, part)
-                for soql in lookup_queries(describe.name, select, matches, join=join, per_query=size)
-            ]
+            asked += [Question(soql, part) for soql in lookup_queries(object_name, select, matches, join=join)]
     return asked
+
+
+def find_references(references: Iterable[Reference], rows: Sequence[Mapping[str, Any]]) -> dict[Reference, str | None]:
+    """Return the Id each reference points to, the oldest of several, None where no record matches.
+
+    The references are those of one question: they match on the same fields.
+    """
+    found: dict[Reference, str | None] = dict.fromkeys(references)
+    by_key = {reference.key: reference for reference in found}
+    names = [*next(iter(found)).match] if found else []
+    for row in rows:
+        reference = by_key.get(record_key({name: row.get(name) for name in names}))
+        if reference is not None and found[reference] is None:
+            found[reference] = str(row["Id"])
+    return found
 
 
 def give_rows(question_works: Sequence[Work], rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
@@ -62,28 +91,53 @@ def give_rows(question_works: Sequence[Work], rows: Sequence[Mapping[str, Any]])
     return found
 
 
-def choose(rows: Sequence[Mapping[str, Any]], options: Mapping[str, Json]) -> str | None:
-    """Return the Id of the record to write, None where a new one is wanted. Raises ValueError when it is ambiguous.
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The record to write: its Id (None: a new one), or that of the contact a lead became; or nothing at all."""
 
-    A converted lead is only chosen where no other record matches; it refuses to be written (Object Reference, "Lead").
+    record_id: str | None = None
+    contact_id: str | None = None
+    is_skipped: bool = False
+
+
+def choose(rows: Sequence[Mapping[str, Any]], options: Mapping[str, Json]) -> Chosen:
+    """Choose among the rows of one key, oldest first, by the rule's `on_multiple` and `on_converted`.
+
+    Converted leads refuse to be written (Object Reference, "Lead"), so one counts only where no other record matches.
+    Raises ValueError when the rule wants no choice made, or where a converted lead has lost its contact.
     """
-    open_rows = [row for row in rows if not row.get("IsConverted")] or list(rows)
-    if not open_rows:
-        return None
+    candidates = [row for row in rows if not row.get("IsConverted")]
+    is_converted = bool(rows) and not candidates
+    if is_converted:
+        if options.get("on_converted") == "skip":
+            return Chosen(is_skipped=True)
+        if options.get("on_converted") == "create":
+            return Chosen()
+        candidates = list(rows)
+    if not candidates:
+        return Chosen()
     wish = options.get("on_multiple", "oldest")
-    if len(open_rows) > 1 and wish == "error":
-        raise ValueError(f"{len(open_rows)} records match; on_multiple: error writes none of them")
-    chosen = open_rows[-1] if wish == "newest" else open_rows[0]
-    return str(chosen["Id"])
+    if len(candidates) > 1 and wish == "error":
+        raise ValueError(f"{len(candidates)} records match, and on_multiple: error writes none of them")
+    row = candidates[-1 if wish == "newest" else 0]
+    if not is_converted:
+        return Chosen(record_id=str(row["Id"]))
+    if not row.get("ConvertedContactId"):
+        raise ValueError("the lead was converted, and its contact is gone")
+    return Chosen(contact_id=str(row["ConvertedContactId"]))
+
+
+def _parts_of(members: Sequence[_Member], size: int) -> list[tuple[_Member, ...]]:
+    return [tuple(members[start : start + size]) for start in range(0, len(members), size)]
 
 
 def _values(work: Work) -> set[str]:
     return set(locks_of(record_key(work.changes[0].match)))
 
 
-def _join(work: Work) -> str:
+def _join(work: Work) -> Join:
     return "or" if work.changes[0].options.get("join") == "or" else "and"
 
 
 def _conversion(describe: ObjectDescribe) -> list[str]:
-    return ["IsConverted"] if describe.find("IsConverted") else []
+    return [name for name in ("IsConverted", "ConvertedContactId") if describe.find(name)]

@@ -4,8 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pipeline.operation import Json, Verb
+from pipeline.options import Lookup
 from pipeline.salesforce.describe import ObjectDescribe
 
+# Options that say what one operation writes, and not how its record is found.
+_PER_OPERATION = frozenset({"lookups", "clear_nulls"})
 EVERYTHING = "*"  # in a clock: the time at which the record was deleted
 
 
@@ -19,6 +22,7 @@ class Part:
     match: Mapping[str, Json] = field(default_factory=dict)
     fields: Mapping[str, Json] = field(default_factory=dict)
     on_create: Mapping[str, Json] = field(default_factory=dict)
+    lookups: Mapping[str, Lookup] = field(default_factory=dict)  # field → the record that it points to
     options: Mapping[str, Json] = field(default_factory=dict)
 
 
@@ -121,7 +125,11 @@ def _joins(part: Part, run: Sequence[Part]) -> bool:
     first = run[0]
     verbs = (first.verb, part.verb)
     same = verbs in {("upsert", "upsert"), ("upsert", "update"), ("update", "update"), ("delete", "delete")}
-    return same and part.options == first.options
+    return same and _delivery(part) == _delivery(first)
+
+
+def _delivery(part: Part) -> Mapping[str, Json]:
+    return {name: value for name, value in part.options.items() if name not in _PER_OPERATION}
 
 
 def _writable(parts: Iterable[Part], describe: ObjectDescribe) -> dict[str, Json]:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pipeline.delivery.merge import Change, advance, is_stale
 from pipeline.delivery.outcome import Buried, LookAgain, RetryAt
 from pipeline.delivery.pack import COLLECTION, Write
+from pipeline.delivery.references import Reference, references_of, resolve
+from pipeline.delivery.shape import Dropped, missing_required
 from pipeline.inbox.claims import Claim, Settlement
 from pipeline.operation import Json
 from pipeline.salesforce.describe import ObjectDescribe
@@ -19,18 +21,22 @@ class Work:
     """One key of a batch: what is still to be done, what was, and what is known of the record."""
 
     claim: Claim
+    describe: ObjectDescribe
     changes: list[Change]
     clock: dict[str, int]
     record_id: str | None = None
     is_known: bool = False  # whether `record_id` (None: there is no record) can be relied on
     is_fresh: bool = False  # whether it was looked up in this batch
+    is_redirected: bool = False  # whether it writes to the contact that the lead became
     company: int = COLLECTION  # records it may share a collection with
     verdict: RetryAt | None = None  # set once the rest has to wait
     is_lost: bool = False  # the lease has gone to somebody else
-    buried: dict[int, str] = field(default_factory=dict)
+    buried: dict[int, str] = field(default_factory=dict)  # position → reason
+    dropped: dict[int, Sequence[Dropped]] = field(default_factory=dict)  # position → what shaping left out
     created: int = 0
     updated: int = 0
     deleted: int = 0
+    found: dict[Reference, str | None] = field(default_factory=dict)  # records that were looked for
     _after: dict[str, Json] = field(default_factory=dict)
 
     @property
@@ -43,18 +49,55 @@ class Work:
         """Whether the record has to be looked for before the next write."""
         return self.is_open and not self.is_known and self.changes[0].verb != "create"
 
+    @property
+    def is_waiting_for_lookup(self) -> bool:
+        """Whether something has to be looked for before the next write: its record, or one that it points to."""
+        return self.needs_lookup or bool(self.references())
+
+    def open_positions(self) -> list[int]:
+        """Return the positions of the operations still to be done, in event-time order."""
+        return [position for change in self.changes for position in change.positions]
+
+    def references(self) -> set[Reference]:
+        """Return the records that the current change points to and that were not looked for yet."""
+        if not self.is_open:
+            return set()
+        return {reference for part in self.changes[0].parts for reference in references_of(part)}
+
+    def point(self, found: Mapping[Reference, str | None]) -> None:
+        """Put the Ids of other records in place; what has none is left out, or buried where all depends on it."""
+        parts = []
+        for part in self.changes[0].parts:
+            resolved, missing = resolve(part, found)
+            reasons = [Dropped(name, "the record it points to does not exist") for name in missing]
+            self.dropped[part.position] = [*self.dropped.get(part.position, ()), *reasons]
+            if resolved is None:
+                self.refuse(part.position, "the record that it is matched by does not exist")
+            else:
+                parts.append(resolved)
+        self.changes[:1] = [Change(tuple(parts))] if parts else []
+
     def know(self, record_id: str | None, *, fresh: bool) -> None:
         """Take note of the record's Id, None where there is no record."""
         self.record_id, self.is_known, self.is_fresh = record_id, True, fresh
 
-    def next_write(self, describe: ObjectDescribe) -> Write | None:
+    def redirect(self, describe: ObjectDescribe, changes: list[Change], record_id: str) -> None:
+        """Write to another object's record instead, with the changes shaped for it."""
+        self.describe, self.changes, self.is_redirected = describe, changes, True
+        self.know(record_id, fresh=True)
+
+    def skip(self) -> None:
+        """Take the current change for done."""
+        self._done(self.changes[0])
+
+    def next_write(self) -> Write | None:
         """Say what to write next; changes that need no write are done on the way. None when nothing is left."""
         while self.is_open:
             change = self.changes[0]
             if all(is_stale(part, self.clock) for part in change.parts):
                 self._done(change)
                 continue
-            write = self._write(change, describe)
+            write = self._write(change)
             if write is not None:
                 return write
         return None
@@ -90,51 +133,60 @@ class Work:
 
     def settle(self) -> Settlement:
         """Say how the claim ends: what is neither done nor buried stays."""
-        keep = tuple(sorted(position for change in self.changes for position in change.positions))
+        keep = tuple(sorted(self.open_positions()))
         delay_ms = round(self.verdict.delay_s * 1000) if self.verdict else 0
         return Settlement(
             claim=self.claim,
             keep=keep,
             bury={**dict.fromkeys(self.claim.unreadable, "not an operation of a known format"), **self.buried},
             clock=self.clock if self.clock != self.claim.clock else None,
-            record_id=self.record_id if self.is_known else None,
+            record_id=self.record_id if self.is_known and not self.is_redirected else None,
             delay_ms=delay_ms,
             counts_attempt=self.verdict is not None and self.verdict.counts_attempt,
         )
 
-    def _write(self, change: Change, describe: ObjectDescribe) -> Write | None:
+    def left_out(self, settlement: Settlement) -> list[tuple[str, str]]:
+        """Return name and reason of what was left out of the operations that are settled for good."""
+        return [
+            (one.name, one.reason)
+            for position, names in self.dropped.items()
+            if position not in settlement.keep
+            for one in names
+        ]
+
+    def _write(self, change: Change) -> Write | None:
         if change.verb == "delete":
-            return self._delete(change, describe)
+            return self._delete(change)
         if self.record_id is not None:
-            return self._update(change, describe)
+            return self._update(change)
         if change.verb == "update":
             self._refused("no record matches, and an update creates none")
             return None
-        return self._create(change, describe)
+        return self._create(change)
 
-    def _delete(self, change: Change, describe: ObjectDescribe) -> Write | None:
+    def _delete(self, change: Change) -> Write | None:
         if self.record_id is None:
             self._done(change)
             return None
-        return Write(self.claim.key, "delete", describe.name, {"id": self.record_id}, self.company)
+        return Write(self.claim.key, "delete", self.describe.name, {"id": self.record_id}, self.company)
 
-    def _update(self, change: Change, describe: ObjectDescribe) -> Write | None:
-        fields = self._after or change.to_update(describe)
+    def _update(self, change: Change) -> Write | None:
+        fields = self._after or change.to_update(self.describe)
         if not fields:
             self._done(change)
             return None
-        return Write(self.claim.key, "update", describe.name, {"id": self.record_id, **fields}, self.company)
+        return Write(self.claim.key, "update", self.describe.name, {"id": self.record_id, **fields}, self.company)
 
-    def _create(self, change: Change, describe: ObjectDescribe) -> Write | None:
-        fields, self._after = change.to_create(describe)
-        missing = _missing(change.parts[0].fields, change.parts[0].on_create, describe)
+    def _create(self, change: Change) -> Write | None:
+        fields, self._after = change.to_create(self.describe)
+        first, *others = change.parts
+        missing = missing_required({**first.on_create, **first.fields}, self.describe)
         if missing:
             # Applied one by one, the first operation would be refused and the next would create the record.
-            first, *others = change.parts
-            self.refuse(first.position, f"a new {describe.name} needs {', '.join(missing)}, which the event lacks")
+            self.refuse(first.position, f"a new {self.describe.name} needs {', '.join(missing)}, which the event lacks")
             self.changes[:1] = [Change(tuple(others))] if others else []
             return None
-        return Write(self.claim.key, "create", describe.name, fields, self.company)
+        return Write(self.claim.key, "create", self.describe.name, fields, self.company)
 
     def _refused(self, reason: str) -> None:
         change = self.changes[0]
@@ -157,8 +209,3 @@ def known_at_start(claim: Claim, changes: Sequence[Change]) -> str | None:
     by_name: Mapping[str, Json] = {name.lower(): value for name, value in match.items()}
     named = by_name.get(_SELECTED_BY_ID)
     return named if isinstance(named, str) else claim.record_id
-
-
-def _missing(fields: Mapping[str, Json], on_create: Mapping[str, Json], describe: ObjectDescribe) -> list[str]:
-    given = {name for name, value in {**on_create, **fields}.items() if value is not None}
-    return sorted(name for name, one in describe.fields.items() if one.required_on_create and name not in given)

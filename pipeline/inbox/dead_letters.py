@@ -73,7 +73,7 @@ def find_dead_letter(redis: Redis, object_name: str, letter_id: str) -> DeadLett
 
 def count_dead_letters(redis: Redis, object_name: str) -> int:
     """Count the dead letters of an object (or "events")."""
-    return cast("int", redis.xlen(_base(object_name) + "dead"))
+    return redis.xlen(_base(object_name) + "dead")
 
 
 def _base(object_name: str) -> str:

@@ -27,7 +27,7 @@ class Bounds:
     operations_of_key: int = 200
     operations: int = 20_000  # of a batch, so that a worker's memory stays bounded
     linger_s: float = 0.5
-    lease_s: float = 90.0  # renewed before every request; outlives the slowest one, 5 s to connect and 60 s to answer
+    lease_s: float = 130.0  # renewed before every request; has to outlive the slowest one
     wake_s: float = 15.0  # a deliverer unheard of for so long no longer keeps others from being woken
     deliverers: int = 5  # at once for one object; a Developer Edition org runs five long requests at a time
     seen_s: int = 86_400  # a message that comes again within a day is known
@@ -114,6 +114,10 @@ class Inbox:
         """Tell whether the deliverer may go; it may not while keys are due that nobody else is at work for."""
         return bool(_rest(self._redis, self._base, deliverer, int(in_any_case)))
 
+    def holds(self, key: str) -> bool:
+        """Tell whether operations of a key wait here."""
+        return bool(self._redis.exists(self._base + "inbox:" + key))
+
     def waiting(self) -> Waiting:
         """Measure what waits; counts are exact, the age is that of the oldest among the first hundred due keys."""
         pipe = self._redis.pipeline(transaction=False)
@@ -135,6 +139,18 @@ class Inbox:
             oldest_s=max(0.0, (now_ms - min(arrivals, default=now_ms)) / 1000),
             dead_letters=dead,
         )
+
+    def count_left_out(self, left_out: Mapping[tuple[str, str], int]) -> None:
+        """Count values that were not written: (field or trait, reason) → times."""
+        pipe = self._redis.pipeline(transaction=False)
+        for (name, reason), times in left_out.items():
+            pipe.hincrby(self._base + "left_out", f"{name}: {reason}", times)
+        pipe.execute()
+
+    def left_out(self) -> dict[str, int]:
+        """Values that were not written so far: "field or trait: reason" → times."""
+        read = cast("dict[bytes, bytes]", self._redis.hgetall(self._base + "left_out"))
+        return {name.decode(): int(times) for name, times in read.items()}
 
     def counts(self) -> dict[str, int]:
         """Operations so far: appended, repeated, applied, buried, retried."""

@@ -1,6 +1,6 @@
 """The base class of every task: nobody's data in what Celery, its events and Flower show of a message."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,13 +12,11 @@ from pipeline.events.stamp import stamp
 class PipelineTask(Task):  # type: ignore[type-arg]  # generic in its stubs only
     """A task whose arguments are shown by kind and number."""
 
-    def apply_async(
-        self, args: Sequence[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Any
-    ) -> Any:
+    def apply_async(self, args: Any = None, kwargs: Any = None, *positional: Any, **options: Any) -> Any:
         """Send the task; see celery.app.task.Task.apply_async for the options."""
         options["argsrepr"] = self.shown(args or ())
         options["kwargsrepr"] = "{}"
-        return super().apply_async(args, kwargs, **options)
+        return super().apply_async(args, kwargs, *positional, **options)
 
     def shown(self, args: Sequence[Any]) -> str:
         """Say what the arguments are without showing them."""
@@ -28,9 +26,7 @@ class PipelineTask(Task):  # type: ignore[type-arg]  # generic in its stubs only
 class EventTask(PipelineTask):
     """A task that takes events, which are stamped where they are sent and not where they are received."""
 
-    def apply_async(
-        self, args: Sequence[Any] | None = None, kwargs: Mapping[str, Any] | None = None, **options: Any
-    ) -> Any:
+    def apply_async(self, args: Any = None, kwargs: Any = None, *positional: Any, **options: Any) -> Any:
         """Send events, each with the `messageId` and `timestamp` it lacks."""
         given = [*(args or ()), *(kwargs or {}).values()]
         now = datetime.now(UTC)
@@ -38,7 +34,7 @@ class EventTask(PipelineTask):
             [stamp(event, now=now) for event in one] if isinstance(one, list | tuple) else stamp(one, now=now)
             for one in given
         ]
-        return super().apply_async(stamped, {}, **options)
+        return super().apply_async(stamped, {}, *positional, **options)
 
     def shown(self, args: Sequence[Any]) -> str:
         """Say how many events a message carries."""

@@ -34,7 +34,7 @@ class DeliverTask(PipelineTask):
 
 
 # Acknowledged at once and not late: it carries nothing, and whoever sweeps sends another.
-@app.task(name="pipeline.deliver", base=DeliverTask, acks_late=False, time_limit=900, soft_time_limit=None)
+@app.task(name="pipeline.deliver", base=DeliverTask, acks_late=False, time_limit=900, soft_time_limit=880)
 def deliver(object_name: str, token: str) -> dict[str, Any]:
     """Deliver what waits for an object; returns the figures of what was done."""
     from pipeline.tasks.runtime import runtime
@@ -52,7 +52,7 @@ def deliver_due(object_name: str, token: str, runtime: "Runtime") -> "Report":
     started = time.monotonic()
     sweep_one(object_name, runtime)
     while time.monotonic() - started < _TURN_S:
-        wait_s, report.why = _closed_for(token, runtime)
+        wait_s, report.why = _closed_for(object_name, token, runtime)
         if wait_s > _PATIENCE_S:
             break
         if wait_s > 0:
@@ -83,12 +83,12 @@ def sweep_one(object_name: str, runtime: "Runtime") -> None:
         wake(object_name, swept.wake)
 
 
-def _closed_for(token: str, runtime: "Runtime") -> tuple[float, str]:
+def _closed_for(object_name: str, token: str, runtime: "Runtime") -> tuple[float, str]:
     """Ask the circuit and the gate; returns the seconds to wait and why, or (0, "") with the calls of a batch taken."""
     from pipeline.salesforce.quota import Wait
 
-    paused = runtime.pause.why()
-    if paused is not None and not runtime.pause.probe():
+    paused = runtime.pause.why(object_name)
+    if paused is not None and not runtime.pause.probe(object_name):
         return _TURN_S, paused.reason
     answer = runtime.gate.take(_CALLS, token)
     return (answer.seconds, answer.reason) if isinstance(answer, Wait) else (0.0, "")
@@ -104,7 +104,7 @@ def _deliver_batch(batch: "Batch", inbox: "Inbox", token: str, report: "Report",
         runtime.describes,
         # The first calls were taken before the claim; what a batch needs beyond them is asked for one by one.
         may_spend=lambda: report.calls - before < _CALLS or runtime.gate.spend_one(),
-        count_dropped=runtime.count_dropped(inbox.object),
+        is_waiting=lambda other, key: runtime.inbox(other).holds(key),
     )
     paused = deliverer.deliver(batch, report)
     runtime.gate.leave(token)

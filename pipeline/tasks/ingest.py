@@ -25,7 +25,7 @@ def send_event(event: Any) -> None:
 
 
 @app.task(name="pipeline.send_events", base=EventTask, queue="ingest")
-def send_events(events: list[Any]) -> None:
+def send_events(events: Any) -> None:
     """Take in many events with one message: `send_events.delay([event, ...])`."""
     _ingest(events if isinstance(events, list) else [events])
 

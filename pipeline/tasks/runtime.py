@@ -12,7 +12,10 @@ from pipeline.salesforce.describe import DescribeCache
 from pipeline.salesforce.pause import Pause
 from pipeline.salesforce.quota import QuotaGate
 from pipeline.salesforce.session import SessionStore
+from pipeline.salesforce.transport import Transport
 from pipeline.settings import Settings, load_settings
+
+_LEASE_MARGIN_S = 5.0
 
 
 class Runtime:
@@ -26,9 +29,18 @@ class Runtime:
         self.gate = QuotaGate(self.redis, share=destination.quota.share, reserve=destination.quota.reserve)
         self.pause = Pause(self.redis)
         self.session = SessionStore(self.redis, settings.credentials, endpoint_url=settings.endpoint_url)
-        self.org = Org(self.session, api_version=destination.salesforce.api_version, on_usage=self.gate.observe)
+        transport = Transport(endpoint_url=settings.endpoint_url)
+        self.org = Org(
+            self.session,
+            api_version=destination.salesforce.api_version,
+            transport=transport,
+            on_usage=self.gate.observe,
+            auto_assign=_auto_assign(destination.salesforce.assignment_rules),
+            allow_duplicates=destination.salesforce.duplicate_rules == "allow_save",
+        )
         self.describes = DescribeCache(self.redis, self.org)
-        self._bounds = Bounds(linger_s=destination.linger)
+        # A lease outlives the slowest request, so that no other worker takes a key whose write is still under way.
+        self._bounds = Bounds(linger_s=destination.linger, lease_s=transport.slowest_request_s + _LEASE_MARGIN_S)
         self._inboxes: dict[str, Inbox] = {}
 
     def inbox(self, object_name: str) -> Inbox:
@@ -36,6 +48,10 @@ class Runtime:
         if object_name not in self._inboxes:
             self._inboxes[object_name] = Inbox(self.redis, object_name, self._bounds)
         return self._inboxes[object_name]
+
+
+def _auto_assign(rules: bool | str) -> str:
+    return rules if isinstance(rules, str) else str(rules).upper()
 
 
 def connect(url: str) -> Redis:

@@ -1,0 +1,64 @@
+"""Packing writes into requests."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.delivery.pack import COLLECTION, COLLECTIONS, Write, pack
+
+
+def writes(number: int, kind: str = "create", company: int = COLLECTION, start: int = 0) -> list[Write]:
+    return [
+        Write(
+            f"k{start + n}", kind, "Lead", {"id": f"id{start + n}"} if kind != "create" else {"LastName": "x"}, company
+        )  # type: ignore[arg-type]
+        for n in range(number)
+    ]
+
+
+def test_a_thousand_records_are_one_request() -> None:
+    (request,) = pack(writes(400) + writes(600, "update", start=400))
+    assert [(one.kind, len(one.writes)) for one in request] == [
+        ("create", 200),
+        ("create", 200),
+        ("update", 200),
+        ("update", 200),
+        ("update", 200),
+    ]
+
+
+def test_an_id_stands_once_in_a_request() -> None:
+    twice = [Write("a", "update", "Lead", {"id": "x"}), Write("b", "update", "Lead", {"id": "x"})]
+    assert [[one.writes[0].key for one in request] for request in pack(twice)] == [["a"], ["b"]]
+
+
+def test_objects_do_not_share_a_collection() -> None:
+    mixed = [Write("a", "create", "Lead", {}), Write("b", "create", "Contact", {})]
+    assert [one.object for one in pack(mixed)[0]] == ["Contact", "Lead"]
+
+
+def test_text_that_looks_like_a_reference_travels_in_a_request_that_is_no_composite() -> None:
+    odd = Write("odd", "create", "Lead", {"LastName": "@{x}"})
+    assert [[len(one.writes) for one in request] for request in pack([odd, *writes(2)])] == [[2], [1]]
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["create", "update", "delete"]), st.integers(1, 200), st.integers(0, 30)),
+        max_size=300,
+    )
+)
+def test_every_write_is_packed_once_and_within_the_bounds(wanted: list[tuple[str, int, int]]) -> None:
+    given_writes = [
+        Write(f"k{n}", kind, "Lead", {} if kind == "create" else {"id": str(record)}, company)  # type: ignore[arg-type]
+        for n, (kind, company, record) in enumerate(wanted)
+    ]
+    packed = pack(given_writes)
+    assert sorted(write.key for request in packed for one in request for write in one.writes) == sorted(
+        write.key for write in given_writes
+    )
+    for request in packed:
+        assert 1 <= len(request) <= COLLECTIONS
+        ids = [write.record_id for one in request for write in one.writes if write.record_id]
+        assert len(ids) == len(set(ids))
+        for one in request:
+            assert len(one.writes) <= min(COLLECTION, *(write.company for write in one.writes))
