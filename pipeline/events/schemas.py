@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, ClassVar, Final, cast
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from marshmallow import INCLUDE, Schema, ValidationError, fields, validates_schema
 
@@ -83,20 +83,26 @@ def opted_in(event: Event, *, always: bool = False) -> bool:
     return always and not any(isinstance(wish, dict) and wish.get("All") is False for wish in wishes)
 
 
-def message_id(event: Mapping[str, Json]) -> str:
-    """Return the id by which one message is recognised when it comes twice.
+def message_id(event: Any) -> str:
+    """Return the id by which one message is recognised when it comes twice, whether it is a valid event or not.
 
     That is its `messageId`, if it is printable ASCII of at most 128 characters, or a hash of what the event says. The
     hash leaves out the times at which it was sent and received, which a repeated sending changes.
     """
-    given = event.get("messageId")
-    if isinstance(given, int) and not isinstance(given, bool):
-        given = str(given)
-    if isinstance(given, str) and _MESSAGE_ID.fullmatch(given.strip()):
-        return given.strip()
-    skipped = _SENT_WITH if given is None or given == "" else _SENT_WITH - {"messageId"}
-    said = {name: value for name, value in event.items() if name not in skipped}
-    canonical = json.dumps(said, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    said = event
+    if isinstance(event, dict):
+        given = event.get("messageId")
+        if isinstance(given, int) and not isinstance(given, bool):
+            given = str(given)
+        if isinstance(given, str) and _MESSAGE_ID.fullmatch(given.strip()):
+            return given.strip()
+        said = {name: value for name, value in event.items() if name not in _SENT_WITH}
+        if given:  # too long or strange to be an id, but it still tells messages apart
+            said["messageId"] = given
+    try:
+        canonical = json.dumps(said, sort_keys=True, separators=(",", ":"), default=repr)
+    except (TypeError, ValueError, RecursionError):
+        return str(uuid4())  # no JSON, so no event: it is refused, once or twice makes no difference
     return "sha256-" + hashlib.sha256(canonical.encode()).hexdigest()
 
 
