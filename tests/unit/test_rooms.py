@@ -59,7 +59,7 @@ def watch(event, args):
 sys.addaudithook(watch)
 import pipeline
 print(json.dumps([name for name in seen if "site-packages" not in name and "/lib/python" not in name]))
-heavy = {"simple_salesforce", "marshmallow", "yaml", "rich", "pipeline.delivery.deliverer"}
+heavy = {"simple_salesforce", "marshmallow", "rich", "pipeline.delivery.deliverer"}
 print(json.dumps(sorted(heavy & set(sys.modules))))
 """
     done = subprocess.run(
