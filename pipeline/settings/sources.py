@@ -6,11 +6,11 @@ from typing import Any, Final, cast
 
 from marshmallow import ValidationError
 
-from pipeline.destination.rules import Condition, Value
-from pipeline.destination.words import API_NAME, ApiName, ConfigField, did_you_mean, field_name, shown
+from pipeline.destination import Condition, Value
 from pipeline.mapping.paths import parse_path
 from pipeline.mapping.values import compile_template
 from pipeline.operation import Json
+from pipeline.settings.words import API_NAME, ApiName, ConfigField, did_you_mean, field_name, shown
 
 _EVENT_KEYS: Final = (
     *("type", "event", "name", "category", "userId", "anonymousId", "groupId", "previousId", "messageId"),

@@ -50,7 +50,7 @@ def load_destination(environ: Mapping[str, str]) -> Destination:
     path = Path(named or DEFAULT_DESTINATION)
     if named is None and not path.exists():
         return Destination()
-    from pipeline.destination.file import read_destination
+    from pipeline.settings.file import read_destination
 
     return read_destination(path)
 

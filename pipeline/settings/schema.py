@@ -5,9 +5,9 @@ from typing import Any, ClassVar, Final
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, pre_load, validates_schema
 
-from pipeline.destination.rules import Action, Destination, Group, Identify, Quota, Salesforce, Value
-from pipeline.destination.sources import Sources, Where
-from pipeline.destination.words import (
+from pipeline.destination import Action, Destination, Group, Identify, Quota, Salesforce, Value
+from pipeline.settings.sources import Sources, Where
+from pipeline.settings.words import (
     ApiName,
     ApiNames,
     ApiVersion,

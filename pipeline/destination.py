@@ -1,4 +1,4 @@
-"""Destination: what destination.yaml says, as values. Reading the file is `file`'s work."""
+"""Destination: what destination.yaml says, as values. Reading the file is the work of `settings`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

@@ -8,9 +8,9 @@ from typing import Any, Final, TypeAlias
 import yaml
 from marshmallow import ValidationError
 
-from pipeline.destination.rules import Destination
-from pipeline.destination.schema import DestinationSchema
+from pipeline.destination import Destination
 from pipeline.errors import ConfigurationError
+from pipeline.settings.schema import DestinationSchema
 
 Location: TypeAlias = tuple[str | int, ...]  # the keys and indexes that lead to a place in the file
 _MOST_NODES: Final = 100_000  # aliases can make a small file huge; no real destination comes near this
