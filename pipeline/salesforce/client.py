@@ -298,7 +298,8 @@ class Org:
             pass  # any status from 300 on: judged below, with the headers that this error does not have
         except (requests.RequestException, HTTPError) as error:
             lost = no_answer(error)
-            self.calls[resource] += lost.sent
+            if lost.sent:
+                self.calls[resource] += 1
             self._pass_on_usage(seen)
             raise lost from None
         self.calls[resource] += 1

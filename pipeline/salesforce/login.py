@@ -79,6 +79,7 @@ def log_in(credentials: Credentials, transport: Transport, *, any_domain: bool =
     seen: list[requests.Response] = []
     with transport.session() as session, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # simple-salesforce warns with the consumer key in the text
+        session.max_redirects = 0  # following one would send the secrets on, as a GET
         session.hooks["response"].append(lambda response, **_: seen.append(response))
         try:
             session_id, host = SalesforceLogin(session=session, **chosen)

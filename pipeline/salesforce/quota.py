@@ -181,8 +181,8 @@ class QuotaGate:
         share, of_org = f"{self._share:.0%}", f"the org's {verdict.limit} calls a day"
         return {
             "granted": "",
-            "no_budget": f"the quota leaves nothing to spend: {share} of {of_org}, less the reserve of {self._reserve}, "
-            "is no budget; raise quota.share or lower quota.reserve in destination.yaml",
+            "no_budget": f"the quota leaves nothing to spend: {share} of {of_org}, less the reserve of "
+            f"{self._reserve}, is no budget; raise quota.share or lower quota.reserve in destination.yaml",
             "at_share": f"{verdict.used} of {of_org} are used, the pipeline's ceiling is {share} of them, whoever used "
             "them; it goes on when the usage falls",
             "in_flight": "enough requests are in flight",

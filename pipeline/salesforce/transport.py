@@ -71,7 +71,6 @@ class Transport(HTTPAdapter):
         """Return a session whose requests all go through this adapter."""
         session = requests.Session()
         session.auth = _as_it_is
-        session.max_redirects = 0
         session.mount("https://", self)
         session.mount("http://", self)
         return session
