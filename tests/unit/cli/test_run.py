@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,15 +14,15 @@ DELIVERY = "salesforce.Account,salesforce.Contact,salesforce.Lead,upkeep"
 
 
 @pytest.fixture
-def celery(monkeypatch: pytest.MonkeyPatch) -> list[Sequence[str]]:
+def celery(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Sequence[str]]:
     """What Celery would have been started with."""
     started: list[Sequence[str]] = []
     monkeypatch.setattr(app, "start", started.append)
-    for name in ("PIPELINE_DESTINATION", "PIPELINE_REDIS_URL", "FLOWER_BASIC_AUTH"):
+    for name in ("PIPELINE_REDIS_URL", "FLOWER_BASIC_AUTH"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("SALESFORCE_CONSUMER_KEY", "key")
-    monkeypatch.setenv("SALESFORCE_CONSUMER_SECRET", "secret")
-    monkeypatch.setenv("SALESFORCE_DOMAIN", "example.my")
+    destination = tmp_path / "destination.yaml"
+    destination.write_text("{}", encoding="utf-8")
+    monkeypatch.setenv("PIPELINE_DESTINATION", str(destination))
     return started
 
 

@@ -1,0 +1,49 @@
+"""pipeline emulator: a local Salesforce org over HTTP."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command(
+    epilog="""\b
+Example:
+  pipeline emulator --port 8080 --latency-ms 120 --daily-limit 15000
+  curl -s -d grant_type=client_credentials -d client_id=key -d client_secret=secret \\
+    http://127.0.0.1:8080/services/oauth2/token
+"""
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=0, show_default=True, help="Port to listen on; 0 takes a free one.")
+@click.option("--latency-ms", default=0.0, show_default=True, help="Time that every request takes, in milliseconds.")
+@click.option("--daily-limit", default=100_000, show_default=True, help="API calls allowed in 24 hours.")
+@click.option(
+    "--org",
+    "org_file",
+    type=click.Path(exists=True, dir_okay=False),
+    help="YAML file with custom objects and fields, users and records.",
+)
+@click.option("--file", "path", type=click.Path(dir_okay=False), help="SQLite file to keep the org in; else in memory.")
+def emulator(
+    *, host: str, port: int, latency_ms: float, daily_limit: int, org_file: str | None, path: str | None
+) -> None:
+    """Run a local Salesforce org until interrupted.
+
+    It takes the user admin@example.com (password "password", security token "token") and the connected app "key"
+    (secret "secret"), and holds what is written to it in memory. docs/emulator.md lists what is covered.
+    """
+    from pipeline.emulator.server import serve
+
+    serve(
+        host=host,
+        port=port,
+        latency_ms=latency_ms,
+        daily_limit=daily_limit,
+        org_file=org_file,
+        path=path,
+        ready=lambda url: click.echo(f"emulator listening on {url}"),
+    )
+
+
+if __name__ == "__main__":
+    emulator()
