@@ -11,6 +11,7 @@ from pipeline.mapping.defaults import CONTACT, LEAD, PLACEHOLDER, DefaultMapping
 from pipeline.mapping.values import compile_values, static_options
 from pipeline.operation import Json, Operation, Verb
 from pipeline.options import Lookup
+from pipeline.record_id import long_id
 
 _REPLACES: Final = frozenset(
     {"create", "update", "upsert"}
@@ -190,6 +191,7 @@ def _compile_action(action: Action, index: int, *, stands_in: bool) -> CompiledR
     def draft(event: Mapping[str, Json]) -> Draft:
         drafted = Draft({}, {}, {}, {}, {})
         drafted.match = match.values(event)
+        _lengthen_id(drafted.match)
         references = match.lookups_of(event)
         drafted.match.update(cast("dict[str, Json]", references))
         if wanted and (not drafted.match if any_will_do else len(drafted.match) < len(wanted)):
@@ -232,6 +234,13 @@ def _narrow(draft: Draft, lookup_fields: tuple[str, ...]) -> None:
             value = _trait_named(draft.traits, name)
         if value is not None:
             draft.match[name] = draft.fields[name] = value
+
+
+def _lengthen_id(match: dict[str, Json]) -> None:
+    """Write an Id in its long form, which keys can compare without case as they compare everything."""
+    for name, value in match.items():
+        if name.lower() == "id" and isinstance(value, str):
+            match[name] = long_id(value.strip()) or value
 
 
 def _trait_named(traits: Mapping[str, Json], field: str) -> Json:
