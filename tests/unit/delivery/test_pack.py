@@ -3,14 +3,14 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.delivery.pack import COLLECTION, COLLECTIONS, Write, pack
+from pipeline.delivery.pack import COLLECTION, COLLECTIONS, Kind, Write, pack
 
 
-def writes(number: int, kind: str = "create", company: int = COLLECTION, start: int = 0) -> list[Write]:
+def writes(number: int, kind: Kind = "create", company: int = COLLECTION, start: int = 0) -> list[Write]:
     return [
         Write(
             f"k{start + n}", kind, "Lead", {"id": f"id{start + n}"} if kind != "create" else {"LastName": "x"}, company
-        )  # type: ignore[arg-type]
+        )
         for n in range(number)
     ]
 
@@ -47,9 +47,9 @@ def test_text_that_looks_like_a_reference_travels_in_a_request_that_is_no_compos
         max_size=300,
     )
 )
-def test_every_write_is_packed_once_and_within_the_bounds(wanted: list[tuple[str, int, int]]) -> None:
+def test_every_write_is_packed_once_and_within_the_bounds(wanted: list[tuple[Kind, int, int]]) -> None:
     given_writes = [
-        Write(f"k{n}", kind, "Lead", {} if kind == "create" else {"id": str(record)}, company)  # type: ignore[arg-type]
+        Write(f"k{n}", kind, "Lead", {} if kind == "create" else {"id": str(record)}, company)
         for n, (kind, company, record) in enumerate(wanted)
     ]
     packed = pack(given_writes)

@@ -1,0 +1,218 @@
+"""Describes in the shape a server sends: every top-level key and every key of a field (REST API guide: describe)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipeline.emulator.schema import NUMBER_TYPES, Field, Schema, SObject
+
+Json = dict[str, Any]
+
+_MASTER_RECORD_TYPE = "012000000000000AAA"
+
+
+def describe(schema: Schema, one: SObject, root: str, base_url: str) -> Json:
+    """Return the full describe of an object; ``root`` begins with /services/data."""
+    path = f"{root}/sobjects/{one.name}"
+    return {
+        "actionOverrides": [],
+        "activateable": False,
+        "associateEntityType": None,
+        "associateParentEntity": None,
+        "childRelationships": [
+            {
+                "cascadeDelete": not field.updateable and not field.nillable,
+                "childSObject": child.name,
+                "deprecatedAndHidden": False,
+                "field": field.name,
+                "junctionIdListNames": [],
+                "junctionReferenceTo": [],
+                "relationshipName": field.child_relationship_name,
+                "restrictedDelete": False,
+            }
+            for child, field in schema.children(one.name)
+        ],
+        "compactLayoutable": True,
+        "createable": one.createable,
+        "custom": one.custom,
+        "customSetting": False,
+        "deepCloneable": False,
+        "defaultImplementation": None,
+        "deletable": one.deletable,
+        "deprecatedAndHidden": False,
+        "extendedBy": None,
+        "extendsInterfaces": None,
+        "feedEnabled": True,
+        "fields": [describe_field(field) for field in one.fields.values()],
+        "hasSubtypes": False,
+        "implementedBy": None,
+        "implementsInterfaces": None,
+        "isInterface": False,
+        "isSubtype": False,
+        "keyPrefix": one.key_prefix,
+        "label": one.label,
+        "labelPlural": one.label_plural,
+        "layoutable": True,
+        "listviewable": None,
+        "lookupLayoutable": None,
+        "mergeable": one.mergeable,
+        "mruEnabled": True,
+        "name": one.name,
+        "namedLayoutInfos": [],
+        "networkScopeFieldName": None,
+        "queryable": one.queryable,
+        "recordTypeInfos": [
+            {
+                "active": True,
+                "available": True,
+                "defaultRecordTypeMapping": True,
+                "developerName": "Master",
+                "master": True,
+                "name": "Master",
+                "recordTypeId": _MASTER_RECORD_TYPE,
+                "urls": {"layout": f"{path}/describe/layouts/{_MASTER_RECORD_TYPE}"},
+            }
+        ],
+        "replicateable": True,
+        "retrieveable": one.retrieveable,
+        "searchLayoutable": True,
+        "searchable": one.searchable,
+        "sobjectDescribeOption": "FULL",
+        "supportedScopes": [
+            {"label": f"All {one.label_plural.lower()}", "name": "everything"},
+            {"label": f"My {one.label_plural.lower()}", "name": "mine"},
+        ],
+        "triggerable": True,
+        "undeletable": one.undeletable,
+        "updateable": one.updateable,
+        "urls": {
+            "compactLayouts": f"{path}/describe/compactLayouts",
+            "rowTemplate": f"{path}/{{ID}}",
+            "approvalLayouts": f"{path}/describe/approvalLayouts",
+            "uiDetailTemplate": f"{base_url}/{{ID}}",
+            "uiEditTemplate": f"{base_url}/{{ID}}/e",
+            "listviews": f"{path}/listviews",
+            "describe": f"{path}/describe",
+            "uiNewRecord": f"{base_url}/{one.key_prefix}/e",
+            "quickActions": f"{path}/quickActions",
+            "layouts": f"{path}/describe/layouts",
+            "sobject": path,
+        },
+    }
+
+
+def describe_field(field: Field) -> Json:
+    """Return the describe of a field, with every key a server sends."""
+    several = len(field.reference_to) > 1
+    return {
+        "aggregatable": field.type not in {"boolean", "address", "location"} and field.filterable,
+        "aiPredictionField": False,
+        "autoNumber": field.auto_number,
+        "byteLength": field.byte_length,
+        "calculated": field.calculated,
+        "calculatedFormula": None,
+        "cascadeDelete": False,
+        "caseSensitive": field.case_sensitive,
+        "compoundFieldName": field.compound_field_name,
+        "controllerName": None,
+        "createable": field.createable,
+        "custom": field.custom,
+        "defaultValue": field.default_value,
+        "defaultValueFormula": None,
+        "defaultedOnCreate": field.defaulted_on_create,
+        "dependentPicklist": False,
+        "deprecatedAndHidden": False,
+        "digits": field.digits,
+        "displayLocationInDecimal": False,
+        "encrypted": False,
+        "externalId": field.external_id,
+        "extraTypeInfo": None,
+        "filterable": field.filterable,
+        "filteredLookupInfo": None,
+        "formulaTreatNullNumberAsZero": False,
+        "groupable": field.groupable,
+        "highScaleNumber": False,
+        "htmlFormatted": False,
+        "idLookup": field.id_lookup,
+        "inlineHelpText": None,
+        "label": field.label,
+        "length": 0 if field.type in NUMBER_TYPES else field.length,
+        "mask": None,
+        "maskType": None,
+        "name": field.name,
+        "nameField": field.name_field,
+        "namePointing": several,
+        "nillable": field.nillable,
+        "permissionable": field.nillable and field.type != "id",
+        "picklistValues": [
+            {
+                "active": True,
+                "defaultValue": value == field.default_value,
+                "label": value,
+                "validFor": None,
+                "value": value,
+            }
+            for value in field.picklist_values
+        ],
+        "polymorphicForeignKey": several,
+        "precision": field.precision,
+        "queryByDistance": field.is_compound,
+        "referenceTargetField": None,
+        "referenceTo": list(field.reference_to),
+        "relationshipName": field.relationship_name,
+        "relationshipOrder": None,
+        "restrictedDelete": False,
+        "restrictedPicklist": field.restricted_picklist,
+        "scale": field.scale,
+        "searchPrefilterable": field.type == "reference",
+        "soapType": field.soap_type,
+        "sortable": field.sortable,
+        "type": field.type,
+        "unique": field.unique,
+        "updateable": field.updateable,
+        "writeRequiresMasterRead": False,
+    }
+
+
+def brief(one: SObject, root: str) -> Json:
+    """Return an object's entry in the describe of all objects."""
+    path = f"{root}/sobjects/{one.name}"
+    return {
+        "activateable": False,
+        "associateEntityType": None,
+        "associateParentEntity": None,
+        "createable": one.createable,
+        "custom": one.custom,
+        "customSetting": False,
+        "deepCloneable": False,
+        "deletable": one.deletable,
+        "deprecatedAndHidden": False,
+        "feedEnabled": True,
+        "hasSubtypes": False,
+        "isInterface": False,
+        "isSubtype": False,
+        "keyPrefix": one.key_prefix,
+        "label": one.label,
+        "labelPlural": one.label_plural,
+        "layoutable": True,
+        "mergeable": one.mergeable,
+        "mruEnabled": True,
+        "name": one.name,
+        "queryable": one.queryable,
+        "replicateable": True,
+        "retrieveable": one.retrieveable,
+        "searchable": one.searchable,
+        "triggerable": True,
+        "undeletable": one.undeletable,
+        "updateable": one.updateable,
+        "urls": {
+            "compactLayouts": f"{path}/describe/compactLayouts",
+            "rowTemplate": f"{path}/{{ID}}",
+            "approvalLayouts": f"{path}/describe/approvalLayouts",
+            "listviews": f"{path}/listviews",
+            "describe": f"{path}/describe",
+            "quickActions": f"{path}/quickActions",
+            "layouts": f"{path}/describe/layouts",
+            "sobject": path,
+        },
+    }

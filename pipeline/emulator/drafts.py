@@ -1,0 +1,181 @@
+"""A record as a request sends it, read into stored values before anything touches the database."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeline.emulator import errors
+from pipeline.emulator.errors import ApiError, Json, RecordError
+from pipeline.emulator.schema import Field, SObject
+from pipeline.emulator.values import Check, Refused, Stored, Unreadable, check_of, from_text
+
+# A bulk CSV cell that says "set this field to null" (Bulk API 2.0 guide, valid CSV record rows).
+CSV_NULL = "#N/A"
+
+
+class Unparsable(ApiError):
+    """A JSON_PARSER_ERROR about one value; ``path`` leads to it, so that the reply can say line and column."""
+
+    def __init__(self, problem: Unreadable, path: tuple[str | int, ...]) -> None:
+        super().__init__(400, errors.json_invalid(problem.message).body)
+        self.problem = problem
+        self.path = path
+
+
+@dataclass(slots=True)
+class Draft:
+    """One record to write: stored values by field name, and what is wrong with it so far."""
+
+    values: dict[str, Stored] = field(default_factory=dict)
+    problems: list[RecordError] = field(default_factory=list)
+    record_id: str | None = None
+    # Parents named by an external Id instead of their own: reference field -> (object or None, key field, value).
+    links: list[tuple[Field, str | None, str, Any]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Plan:
+    """What one object's request keys mean, ready for the quick path; None as check means read-only."""
+
+    one: SObject
+    checks: dict[str, tuple[str, Check | None]]
+
+
+class DraftReader:
+    """Reads request bodies into drafts, with the checks of every field prepared once."""
+
+    def __init__(self) -> None:
+        self._plans: dict[tuple[str, bool], _Plan] = {}
+
+    def forget(self) -> None:
+        """Drop what was prepared, because the schema changed."""
+        self._plans.clear()
+
+    def _plan(self, one: SObject, *, creating: bool) -> _Plan:
+        plan = self._plans.get((one.name, creating))
+        if plan is None:
+            checks = {
+                known.name: (known.name, check_of(known) if _writable(known, creating=creating) else None)
+                for known in one.fields.values()
+                if known.name != "Id"
+            }
+            plan = self._plans[one.name, creating] = _Plan(one, checks)
+        return plan
+
+    def read(
+        self,
+        one: SObject,
+        body: Any,
+        *,
+        creating: bool,
+        path: tuple[str | int, ...] = (),
+        key: Field | None = None,
+        writes_read_only: bool = False,
+    ) -> Draft:
+        """Read a JSON object; raise ApiError where Salesforce cannot parse it and so refuses the whole request.
+
+        ``key`` is the field of an upsert, which may be named although it could not be updated.
+        """
+        if not isinstance(body, dict):
+            raise errors.json_invalid(f"Unexpected value: expected an object of type {one.name}")
+        checks = self._plan(one, creating=creating).checks
+        draft = Draft()
+        values = draft.values
+        forbidden: list[str] = []
+        for name, value in body.items():
+            known = checks.get(name) or self._resolve(one, checks, draft, name, value)
+            if known is None:
+                continue
+            canonical, check = known
+            if check is None:
+                if key is not None and canonical == key.name:
+                    check = check_of(key)
+                elif writes_read_only and canonical in one.fields:
+                    check = check_of(one.fields[canonical])
+                else:
+                    forbidden.append(canonical)
+                    continue
+            try:
+                values[canonical] = check(value)
+            except Refused as refused:
+                draft.problems.append(refused.error)
+            except Unreadable as problem:
+                raise Unparsable(problem, (*path, name)) from None
+        if forbidden:
+            draft.problems.append(errors.read_only(tuple(forbidden)))
+        return draft
+
+    def _resolve(
+        self, one: SObject, checks: Mapping[str, tuple[str, Check | None]], draft: Draft, name: str, value: Any
+    ) -> tuple[str, Check | None] | None:
+        """Find what a key means that is not written as in the describe; None when it is dealt with."""
+        lowered = name.lower()
+        if lowered == "attributes":
+            return None
+        if lowered == "id":
+            draft.record_id = value
+            return None
+        known = one.field(name)
+        if known is not None:
+            return checks[known.name]
+        reference = one.relationship(name)
+        if reference is None:
+            raise errors.no_such_column(name, one.name)
+        if value is None:
+            draft.values[reference.name] = None
+            return None
+        if not isinstance(value, dict):
+            raise errors.json_invalid(f"Cannot deserialize instance of {reference.type} from the value of {name}")
+        target = (value.get("attributes") or {}).get("type")
+        keys = [(inner, given) for inner, given in value.items() if inner != "attributes"]
+        if len(keys) != 1:
+            raise errors.refuse(400, "INVALID_FIELD", f"{name} must name its record by one external ID field")
+        draft.links.append((reference, target, keys[0][0], keys[0][1]))
+        return None
+
+    def read_row(self, one: SObject, row: Mapping[str, str], *, creating: bool) -> Draft:
+        """Read one CSV row of a bulk job, whose header is known to fit; an empty cell leaves its field alone."""
+        checks = self._plan(one, creating=creating).checks
+        draft = Draft()
+        forbidden: list[str] = []
+        for name, text in row.items():
+            if not text:
+                continue
+            value: str | None = None if text == CSV_NULL else text
+            if "." in name:
+                relationship, key = name.split(".", 1)
+                target, _, plain = relationship.rpartition(":")
+                reference = one.relationship(plain)
+                if reference is None:
+                    raise errors.no_such_column(name, one.name)
+                draft.links.append((reference, target or None, key, value))
+                continue
+            if name.lower() == "id":
+                draft.record_id = text
+                continue
+            known = one.field(name)
+            if known is None:
+                raise errors.no_such_column(name, one.name)
+            if checks[known.name][1] is None:
+                forbidden.append(known.name)
+                continue
+            try:
+                draft.values[known.name] = None if value is None else from_text(known, value)
+            except Refused as refused:
+                draft.problems.append(refused.error)
+        if forbidden:
+            draft.problems.append(errors.read_only(tuple(forbidden)))
+        return draft
+
+
+def _writable(known: Field, *, creating: bool) -> bool:
+    return known.createable if creating else known.updateable
+
+
+def attributes_type(body: Json) -> str | None:
+    """Return the object that a record's attributes name, or None."""
+    attributes = body.get("attributes")
+    kind = attributes.get("type") if isinstance(attributes, dict) else None
+    return kind if isinstance(kind, str) else None

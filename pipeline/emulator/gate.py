@@ -1,0 +1,349 @@
+"""The way of a request through the org: faults, latency, session, limits, the resource, and the reply's headers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gzip
+import re
+import socket
+import struct
+import time
+import zlib
+from collections import deque
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl
+
+from pipeline.emulator import errors, soap
+from pipeline.emulator.auth import ORG_ID, LoginError, OAuthError
+from pipeline.emulator.drafts import Unparsable
+from pipeline.emulator.errors import ApiError
+from pipeline.emulator.faults import Rule
+from pipeline.emulator.http import Call, Reply, parse_query, split_path
+from pipeline.emulator.org import Org
+from pipeline.emulator.positions import position_of
+from pipeline.emulator.rest_composite import charge_of
+from pipeline.emulator.rest_query import FIRST_RETIRED, NEWEST, OLDEST, versions
+from pipeline.emulator.router import Router
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+# Requests that the page lists.
+_REMEMBERED = 100
+# Replies at least this long are worth compressing, at the quickest level.
+_GZIP_FROM = 2_048
+# A request may be at most this large (SOAP API guide: 50 MB; Bulk API 2.0 guide: 150 MB for job data).
+_MOST_BYTES = 150 * 1024 * 1024
+# Longer than this, a URI is refused with 414 (REST API guide, status codes; Limits cheat sheet: 16,384 bytes).
+_MOST_URI = 16_384
+_VERSION = re.compile(r"v(\d+)\.0")
+_SOAP_KINDS = frozenset({"u", "c"})
+_JSON_WRITES = frozenset({"POST", "PATCH"})
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A request as the page lists it; it holds no data of the request."""
+
+    method: str
+    path: str
+    status: int
+    ms: float
+
+
+class Gate:
+    """An ASGI application for everything under /services and /id."""
+
+    def __init__(self, org: Org, router: Router, *, latency_ms: float = 0.0) -> None:
+        self.org = org
+        self.router = router
+        self.latency_ms = latency_ms
+        self.seen: deque[Seen] = deque(maxlen=_REMEMBERED)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        started = time.perf_counter()
+        method, path = scope["method"], scope["path"]
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        raw = await _body(receive)
+        rules = self.org.faults.of_request(method, path)
+        delay = self.latency_ms / 1000 + sum(rule.delay_s() for rule in rules if rule.fault == "slow")
+        fault = next((rule for rule in rules if rule.fault != "slow"), None)
+        crowded = self.org.limits.crowded()
+        if delay > 0 and not crowded:
+            await self._wait(delay)
+        if fault is not None and fault.fault == "reset_before":
+            _reset(scope)
+            return
+        reply = self._answer(scope, method, headers, raw, fault, crowded=crowded)
+        self.seen.appendleft(Seen(method, path, reply.status, (time.perf_counter() - started) * 1000))
+        if fault is not None and fault.fault == "reset_after":
+            _reset(scope)
+            return
+        body, out = self._encode(reply, headers, method)
+        start = {"type": "http.response.start", "status": reply.status, "headers": out}
+        await send(start)
+        if fault is not None and fault.fault == "truncated":
+            await send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
+            _close(scope)
+            return
+        await send({"type": "http.response.body", "body": b"" if method == "HEAD" else body})
+
+    async def _wait(self, delay: float) -> None:
+        """Let a request take its time without holding up others; it counts as running meanwhile."""
+        token = self.org.limits.begin()
+        try:
+            await asyncio.sleep(delay)
+        finally:
+            self.org.limits.end(token)
+
+    def _encode(self, reply: Reply, headers: dict[str, str], method: str) -> tuple[bytes, list[tuple[bytes, bytes]]]:
+        body = reply.encode(pretty=headers.get("x-prettyprint") == "1")
+        out = [(name.lower().encode(), value.encode("latin-1")) for name, value in reply.headers.items()]
+        if len(body) >= _GZIP_FROM and "gzip" in headers.get("accept-encoding", "") and method != "HEAD":
+            body = gzip.compress(body, compresslevel=1, mtime=0)
+            out.append((b"content-encoding", b"gzip"))
+        if reply.status not in {204, 304}:
+            out.append((b"content-type", reply.content_type.encode()))
+            out.append((b"content-length", str(len(body)).encode()))
+        return body, out
+
+    def _answer(
+        self, scope: Scope, method: str, headers: dict[str, str], raw: bytes, fault: Rule | None, *, crowded: bool
+    ) -> Reply:
+        """Answer a request, faults that stand in for an answer included."""
+        raw_path: str = scope["raw_path"].decode("latin-1")
+        if fault is not None and fault.fault in {"unavailable", "server_error"}:
+            return _failure(fault)
+        host = headers.get("host", "")
+        base_url = base_url_of(host)
+        with contextlib.suppress(zlib.error, OSError, EOFError):
+            if headers.get("content-encoding") == "gzip":
+                raw = gzip.decompress(raw)
+        segments = split_path(raw_path)
+        if len(raw_path) + len(scope["query_string"]) > _MOST_URI:
+            return self._refused(errors.refuse(414, "URI_TOO_LONG", "The URI is too long"))
+        if len(raw) > _MOST_BYTES:
+            return self._refused(errors.refuse(413, "EXCEEDED_MAX_SIZE_REQUEST", "The request is too large"))
+        if segments[:2] == ("services", "data"):
+            return self._data(method, segments[2:], scope, headers, raw, fault, base_url, crowded=crowded)
+        if segments[:2] == ("services", "Soap") and len(segments) >= 4 and segments[2] in _SOAP_KINDS:
+            self.org.limits.note("login")
+            return soap.answer(self.org.auth, raw, segments[2], segments[3], base_url)
+        if segments[:2] == ("services", "oauth2") or segments[:1] == ("id",):
+            return self._oauth(method, segments, scope, headers, raw, host, base_url)
+        return self._refused(errors.not_found())
+
+    # Data.
+
+    def _data(
+        self,
+        method: str,
+        segments: tuple[str, ...],
+        scope: Scope,
+        headers: dict[str, str],
+        raw: bytes,
+        fault: Rule | None,
+        base_url: str,
+        *,
+        crowded: bool,
+    ) -> Reply:
+        if not segments:
+            return Reply(200, versions())
+        query = parse_query(scope["query_string"].decode("latin-1"))
+        try:
+            version = _version(segments[0])
+            user_id = self._session(headers, fault)
+            call = Call(method, version, segments[1:], query, headers, raw, user_id, base_url=base_url)
+            self._charge(call, fault, crowded=crowded)
+            reply = self._resources(call) if not call.path else self.router.answer(call)
+        except Unparsable as refused:
+            line, column = position_of(raw, refused.path)
+            reply = self._refused(errors.json_invalid(refused.problem.message, line, column))
+        except ApiError as refused:
+            reply = self._refused(refused)
+        reply.headers["Sforce-Limit-Info"] = self.org.limits.header()
+        return reply
+
+    def _session(self, headers: dict[str, str], fault: Rule | None) -> str:
+        """Return the user of the request's session; raise 401."""
+        given = headers.get("authorization")
+        kind, _, token = (given or "").partition(" ")
+        if kind.lower() not in {"bearer", "oauth"} or not token:
+            raise errors.header_invalid() if given else errors.session_invalid()
+        token = token.strip()
+        if fault is not None and fault.fault == "expired_session":
+            self.org.auth.kill(token)
+        session = self.org.auth.session(token)
+        if session is None:
+            raise errors.session_invalid()
+        if session.user.password_expired:
+            message = (
+                "The users password has expired, you must call SetPassword before attempting any other API operations"
+            )
+            raise errors.refuse(403, "INVALID_OPERATION_WITH_EXPIRED_PASSWORD", message)
+        return session.user.record_id
+
+    def _charge(self, call: Call, fault: Rule | None, *, crowded: bool) -> None:
+        """Count the call, or raise 403 when the allowance is used up."""
+        limits = self.org.limits
+        if crowded or (fault is not None and fault.fault == "concurrent"):
+            limits.refused += 1
+            raise errors.limit_exceeded("ConcurrentRequests (Concurrent API Requests)")
+        if (fault is not None and fault.fault == "quota") or limits.exhausted():
+            limits.refused += 1
+            raise errors.limit_exceeded()
+        limits.charge(self.router.resource(call.path) if call.path else "resources", charge_of(call))
+
+    @staticmethod
+    def _resources(call: Call) -> Reply:
+        names = (
+            "sobjects",
+            "query",
+            "queryAll",
+            "search",
+            "parameterizedSearch",
+            "limits",
+            "composite",
+            "recent",
+            "jobs",
+        )
+        return Reply(200, {name: f"{call.root}/{name}" for name in names})
+
+    @staticmethod
+    def _refused(refused: ApiError) -> Reply:
+        return Reply(refused.status, refused.body, dict(refused.headers))
+
+    # Tokens and identity.
+
+    def _oauth(
+        self,
+        method: str,
+        segments: tuple[str, ...],
+        scope: Scope,
+        headers: dict[str, str],
+        raw: bytes,
+        host: str,
+        base_url: str,
+    ) -> Reply:
+        given = raw.decode("utf-8", "replace") if method == "POST" else scope["query_string"].decode("latin-1")
+        form = dict(parse_qsl(given, keep_blank_values=True))
+        auth = self.org.auth
+        what = segments[-1]
+        if segments[0] == "id" or what == "userinfo":
+            return self._identity(headers, form, base_url)
+        self.org.limits.note("login")
+        if what == "revoke":
+            auth.kill(form.get("token", ""))
+            return Reply(200)
+        if what != "token":
+            return self._refused(errors.not_found())
+        try:
+            basic = headers.get("authorization")
+            return Reply(200, auth.token_reply(form, basic, host.partition(":")[0].lower(), base_url))
+        except OAuthError as refused:
+            status = 401 if refused.error == "invalid_client" else 400
+            return Reply(status, {"error": refused.error, "error_description": refused.description})
+        except LoginError as refused:
+            return Reply(400, {"error": "invalid_grant", "error_description": refused.message})
+
+    def _identity(self, headers: dict[str, str], form: dict[str, str], base_url: str) -> Reply:
+        token = headers.get("authorization", "").partition(" ")[2].strip() or form.get("access_token", "")
+        session = self.org.auth.session(token)
+        if session is None:
+            return Reply(403, b"Bad_OAuth_Token", content_type="text/html;charset=UTF-8")
+        user = session.user
+        identity = f"{base_url}/id/{ORG_ID}/{user.record_id}"
+        name = user.username.partition("@")[0].capitalize()
+        rest = f"{base_url}/services/data/v{{version}}/"
+        body = {
+            "sub": identity,
+            "id": identity,
+            "user_id": user.record_id,
+            "organization_id": ORG_ID,
+            "preferred_username": user.username,
+            "username": user.username,
+            "nickname": name,
+            "display_name": name,
+            "name": name,
+            "email": user.username,
+            "email_verified": True,
+            "active": user.is_active,
+            "user_type": "STANDARD",
+            "language": "en_US",
+            "locale": "en_US",
+            "zoneinfo": "GMT",
+            "urls": {
+                "rest": rest,
+                "query": f"{rest}query/",
+                "sobjects": f"{rest}sobjects/",
+                "search": f"{rest}search/",
+                "recent": f"{rest}recent/",
+            },
+        }
+        return Reply(200, body)
+
+
+def base_url_of(host: str) -> str:
+    """Return the address that replies name: a Salesforce host is answered with an org's own host, any other with itself.
+
+    A client whose transport rewrites hosts thereby stays on Salesforce names, and one that talks to the emulator
+    directly is sent back to it.
+    """
+    name = host.partition(":")[0].lower()
+    if name.endswith(".salesforce.com"):
+        own = name if name.endswith(".my.salesforce.com") else "emulator.my.salesforce.com"
+        return f"https://{own}"
+    return f"http://{host}"
+
+
+def _version(segment: str) -> str:
+    """Return the version a path names; raise 404, or 410 for a retired one."""
+    match = _VERSION.fullmatch(segment)
+    number = int(match.group(1)) if match else 0
+    if FIRST_RETIRED <= number < OLDEST:
+        raise errors.refuse(410, "GONE", f"The requested API version v{number}.0 has been retired")
+    if not OLDEST <= number <= NEWEST:
+        raise errors.not_found()
+    return f"{number}.0"
+
+
+def _failure(fault: Rule) -> Reply:
+    """Return a reply from in front of the org, or from its depths."""
+    if fault.html:
+        page = b"<html><head><title>Service Unavailable</title></head><body>We are down for maintenance.</body></html>"
+        return Reply(503 if fault.fault == "unavailable" else 500, page, content_type="text/html;charset=UTF-8")
+    if fault.fault == "unavailable":
+        return Reply(503, [{"message": "The server is temporarily unavailable", "errorCode": "SERVER_UNAVAILABLE"}])
+    message = "An unexpected error occurred. Please include this ErrorId if you contact support: 1234567890-12345 (-1234567890)"
+    return Reply(500, [{"message": message, "errorCode": "UNKNOWN_EXCEPTION"}])
+
+
+async def _body(receive: Receive) -> bytes:
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    if not message.get("more_body"):
+        return body
+    parts = [body]
+    while message.get("more_body"):
+        message = await receive()
+        parts.append(message.get("body", b""))
+    return b"".join(parts)
+
+
+def _reset(scope: Scope) -> None:
+    """Reset the connection: the client sees ECONNRESET, not a clean end."""
+    transport = scope["emulator.transport"]
+    connection = transport.get_extra_info("socket")
+    # Lingering for no time at all is what makes the kernel send a reset.
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()
+
+
+def _close(scope: Scope) -> None:
+    """Close the connection after what was written has left."""
+    scope["emulator.transport"].close()

@@ -1,0 +1,168 @@
+"""The org: everything an emulator instance holds, put together in one place."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from pipeline.emulator.auth import ORG_ID, Auth, ConnectedApp, User
+from pipeline.emulator.drafts import DraftReader
+from pipeline.emulator.duplicates import DuplicateRules
+from pipeline.emulator.errors import Json
+from pipeline.emulator.faults import Faults
+from pipeline.emulator.limits import DEFAULT_DAILY_LIMIT, Limits
+from pipeline.emulator.schema import Schema, SObject, standard_objects
+from pipeline.emulator.soql.plan import address_parts
+from pipeline.emulator.soql.run import Queries, show, show_address
+from pipeline.emulator.store import Row, Store, quote
+from pipeline.emulator.values import Stored, datetime_text
+from pipeline.emulator.writes import Options, Writer
+
+DEFAULT_USER = User("admin@example.com", "password", "token", "005Em0000000001MAA")
+DEFAULT_APP = ConnectedApp("key", "secret", DEFAULT_USER.username)
+_PROFILE_ID = "00eEm0000000001MAA"
+
+
+@dataclass(slots=True)
+class Seed:
+    """What an org file adds: users, apps, records and rules."""
+
+    users: list[User]
+    apps: list[ConnectedApp]
+    records: list[tuple[str, Json]]
+    duplicates: DuplicateRules
+    objects: list[SObject]
+
+
+class Org:
+    """One org: schema, records, users, limits and faults."""
+
+    def __init__(
+        self,
+        *,
+        schema: Schema | None = None,
+        seed: Seed | None = None,
+        path: str | None = None,
+        daily_limit: int = DEFAULT_DAILY_LIMIT,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.clock = clock
+        self.schema = schema or Schema(standard_objects())
+        self.seed = seed
+        self.store = Store(self.schema, path)
+        self.duplicates = seed.duplicates if seed else DuplicateRules()
+        self.auth = Auth(clock)
+        self.limits = Limits(time.monotonic, daily_limit)
+        self.faults = Faults()
+        self.reader = DraftReader()
+        self.writer = Writer(self.store, clock, self.duplicates)
+        self.queries = Queries(self.store, clock)
+        self.started_at = clock()
+        self.users = [DEFAULT_USER, *(seed.users if seed else [])]
+        for app in [DEFAULT_APP, *(seed.apps if seed else [])]:
+            self.auth.apps[app.consumer_key] = app
+        self._plant()
+
+    def close(self) -> None:
+        """Close the store."""
+        self.store.close()
+
+    def reset(self) -> None:
+        """Return to the state right after the start: seed records only, no usage, no faults. Sessions stay good."""
+        self.store.clear()
+        self.writer.forget()
+        self.queries.forget()
+        self.limits.clear()
+        self.faults.clear()
+        self._plant()
+
+    def _plant(self) -> None:
+        """Add what every org has: itself, a profile, its users; then the org file's records, unless they are there."""
+        with self.store.transaction():
+            if self.store.count(self.schema.objects["Organization"]) == 0:
+                self._plant_records()
+        for user in self.users:
+            self.auth.add_user(user)
+
+    def _plant_records(self) -> None:
+        now = datetime_text(self.clock())
+        stamps: dict[str, Stored] = dict.fromkeys(("CreatedDate", "LastModifiedDate", "SystemModstamp"), now)
+        stamps |= {"CreatedById": DEFAULT_USER.record_id, "LastModifiedById": DEFAULT_USER.record_id}
+        organization: dict[str, Stored] = {"Id": ORG_ID, "Name": "Emulator", "OrganizationType": "Developer Edition"}
+        self.store.insert(self.schema.objects["Organization"], [organization | {"InstanceName": "EM1"} | stamps])
+        profile: dict[str, Stored] = {"Id": _PROFILE_ID, "Name": "System Administrator"}
+        self.store.insert(self.schema.objects["Profile"], [profile | stamps])
+        book: dict[str, Stored] = {
+            "Id": "01sEm0000000001MAA",
+            "Name": "Standard Price Book",
+            "IsActive": 1,
+            "IsStandard": 1,
+        }
+        self.store.insert(self.schema.objects["Pricebook2"], [book | stamps])
+        for one in ("Pricebook2", "User"):
+            self.store.keep_number(self.schema.objects[one].key_prefix, 1)
+        for number, user in enumerate(self.users, start=1):
+            self._plant_user(user, number, stamps)
+        options = Options(DEFAULT_USER.record_id, allow_duplicates=True)
+        for name, body in self.seed.records if self.seed else []:
+            one = self.schema.objects[name]
+            draft = self.reader.read(one, body, creating=True, writes_read_only=True)
+            (outcome,) = self.writer.create(one, [draft], options)
+            if outcome.problems:
+                raise ValueError(f"seed record of {name}: {outcome.problems[0].code} {outcome.problems[0].message}")
+
+    def _plant_user(self, user: User, number: int, stamps: dict[str, Stored]) -> None:
+        one = self.schema.objects["User"]
+        if not user.record_id:
+            user.record_id = self.writer.next_id(one)
+        name = user.username.partition("@")[0]
+        row: dict[str, Stored] = {
+            "Id": user.record_id,
+            "Username": user.username,
+            "Email": user.username,
+            "LastName": name.capitalize(),
+            "Name": name.capitalize(),
+            "Alias": name[:8],
+            "CommunityNickname": f"{name}{number}"[:40],
+            "IsActive": int(user.is_active),
+            "ProfileId": _PROFILE_ID,
+            "UserType": "Standard",
+            "TimeZoneSidKey": "GMT",
+            "LocaleSidKey": "en_US",
+            "LanguageLocaleKey": "en_US",
+            "EmailEncodingKey": "UTF-8",
+        }
+        self.store.insert(one, [row | stamps])
+
+    def read(self, one: SObject, record_id: str, root: str, fields: Sequence[str] | None = None) -> Json | None:
+        """Return a record as REST shows it, deleted or not; all its fields unless some are named; None when unknown."""
+        chosen = [known for known in map(one.field, fields) if known] if fields is not None else [*one.fields.values()]
+        columns = [known.name for known in one.stored]
+        row = self.store.execute(
+            f"SELECT {', '.join(map(quote, columns))} FROM {quote(one.name)} WHERE Id = ?",  # noqa: S608 - the describe's
+            (record_id,),
+        ).fetchone()
+        if row is None:
+            return None
+        values = dict(zip(columns, row, strict=True))
+        record: Json = {"attributes": {"type": one.name, "url": f"{root}/sobjects/{one.name}/{record_id}"}}
+        for known in chosen:
+            if known.is_compound:
+                parts = [values[part.name] if part else None for part in address_parts(one, known)]
+                record[known.name] = show_address(parts)
+            else:
+                record[known.name] = show(values[known.name], known)
+        return record
+
+    def everything(self, one: SObject, *, deleted: bool = False) -> list[Json]:
+        """Return all records of an object with their non-null fields, in the order of creation."""
+        where = "" if deleted or not one.has_deleted else " WHERE IsDeleted = 0"
+        columns = ", ".join(quote(known.name) for known in one.stored)
+        sql = f"SELECT {columns} FROM {quote(one.name)}{where} ORDER BY rowid"  # noqa: S608 - names of the describe
+        return [_filled(one, row) for row in self.store.execute(sql)]
+
+
+def _filled(one: SObject, row: Row) -> Json:
+    pairs = zip(one.stored, row, strict=True)
+    return {known.name: show(value, known) for known, value in pairs if value is not None}

@@ -1,0 +1,212 @@
+"""Query, search, limits and the lists of resources (REST API guide: Query, Parameterized Search, Limits)."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from pipeline.emulator import errors
+from pipeline.emulator.errors import Json
+from pipeline.emulator.http import Call, Reply, header_options
+from pipeline.emulator.org import Org
+from pipeline.emulator.router import Router
+from pipeline.emulator.schema import SObject
+from pipeline.emulator.soql.run import PAGE, SMALLEST_PAGE
+from pipeline.emulator.store import fold
+
+_RELEASES = ("Spring", "Summer", "Winter")
+OLDEST, NEWEST = 31, 68
+# Versions before the oldest were retired; the first that existed.
+FIRST_RETIRED = 7
+_FIND = re.compile(
+    r"\s*FIND\s*\{(?P<term>(?:\\.|[^}\\])*)\}(?:\s+IN\s+(?P<group>\w+)\s+FIELDS)?(?:\s+RETURNING\s+(?P<returning>.*?))?"
+    r"(?:\s+LIMIT\s+(?P<limit>\d+))?\s*",
+    re.IGNORECASE | re.DOTALL,
+)
+_RETURNED = re.compile(r"(\w+)\s*(?:\(([^()]*(?:\([^()]*\)[^()]*)*)\))?")
+_GROUPS: dict[str, frozenset[str]] = {
+    "EMAIL": frozenset({"email"}),
+    "PHONE": frozenset({"phone"}),
+    "NAME": frozenset(),
+    "ALL": frozenset({"string", "email", "phone", "textarea", "url", "picklist", "combobox"}),
+}
+_MOST_FOUND = 2_000
+
+
+def versions() -> list[Json]:
+    """Return the API versions with the seasons they were released in; three a year, v68.0 is Winter '27."""
+    found = []
+    for number in range(OLDEST, NEWEST + 1):
+        season, year = _RELEASES[(number - NEWEST + 2) % 3], 27 - (NEWEST - number + 2) // 3
+        # A winter release is named after the year it leads into.
+        shown = year + 1 if season == "Winter" else year
+        found.append(
+            {"label": f"{season} '{shown:02d}", "url": f"/services/data/v{number}.0", "version": f"{number}.0"}
+        )
+    return found
+
+
+class Reading:
+    """Answers for queries, searches and limits."""
+
+    def __init__(self, org: Org, router: Router) -> None:
+        self.org = org
+        router.add("GET", "query", "query", self.query)
+        router.add("GET", "queryAll", "query", self.query_all)
+        router.add("GET", "query/{locator}", "query", self.more)
+        router.add("GET", "queryAll/{locator}", "query", self.more)
+        router.add("GET", "search", "search", self.search)
+        router.add("GET POST", "parameterizedSearch", "search", self.parameterized_search)
+        router.add("GET", "limits", "limits", self.limits)
+        router.add("GET", "limits/recordCount", "limits", self.record_count)
+        router.add("GET", "recent", "recent", self.recent)
+
+    def query(self, call: Call) -> Reply:
+        """Answer a query without the recycle bin."""
+        return self._query(call, deleted=False)
+
+    def query_all(self, call: Call) -> Reply:
+        """Answer a query with the recycle bin."""
+        return self._query(call, deleted=True)
+
+    def _query(self, call: Call, *, deleted: bool) -> Reply:
+        text = call.query.get("q")
+        if text is None:
+            raise errors.refuse(400, "MALFORMED_QUERY", "A query string has to be specified")
+        wanted = header_options(call.headers.get("sforce-query-options")).get("batchsize", "")
+        page = min(max(int(wanted), SMALLEST_PAGE), PAGE) if wanted.isdigit() else PAGE
+        return Reply(200, self.org.queries.query(text, call.root, deleted=deleted, page=page))
+
+    def more(self, call: Call, locator: str) -> Reply:
+        """Answer with a further page."""
+        del call
+        return Reply(200, self.org.queries.more(locator))
+
+    # Search.
+
+    def search(self, call: Call) -> Reply:
+        """Answer a SOSL FIND of a word or a phrase."""
+        text = call.query.get("q", "")
+        match = _FIND.fullmatch(text)
+        if match is None:
+            raise errors.refuse(400, "MALFORMED_SEARCH", "No FIND clause found at the beginning of the search string")
+        term = re.sub(r"\\(.)", r"\1", match["term"]).strip().strip('"')
+        group = (match["group"] or "ALL").upper()
+        limit = int(match["limit"] or _MOST_FOUND)
+        found: list[Json] = []
+        for name, inner in _RETURNED.findall(match["returning"] or "") or [(name, "") for name in self._searchable()]:
+            one = self._object(name)
+            fields, _, where = re.split(r"\bWHERE\b", inner, maxsplit=1, flags=re.IGNORECASE)[0], "", ""
+            parts = re.split(r"\bWHERE\b", inner, maxsplit=1, flags=re.IGNORECASE)
+            fields, where = parts[0], parts[1] if len(parts) > 1 else ""
+            names = [part.strip() for part in fields.split(",") if part.strip()] or ["Id"]
+            found += self._find(call, one, term, group, names, where, limit - len(found))
+        return Reply(200, {"searchRecords": found})
+
+    def parameterized_search(self, call: Call) -> Reply:
+        """Answer a search given as parameters."""
+        given: Json = dict(call.query) if call.method == "GET" else call.json()
+        term = str(given.get("q", "")).strip()
+        if not term:
+            raise errors.refuse(400, "MALFORMED_SEARCH", "search term is required")
+        group = str(given.get("in", "ALL")).upper()
+        objects = given.get("sobjects") or given.get("sobject") or []
+        objects = [{"name": objects}] if isinstance(objects, str) else objects
+        general = given.get("fields") or ["Id"]
+        general = general.split(",") if isinstance(general, str) else general
+        overall = int(given.get("overallLimit", _MOST_FOUND))
+        found: list[Json] = []
+        for asked in objects or [{"name": name} for name in self._searchable()]:
+            one = self._object(str(asked.get("name")))
+            limit = min(int(asked.get("limit") or given.get("defaultLimit") or _MOST_FOUND), overall - len(found))
+            fields = [str(field) for field in asked.get("fields") or general]
+            found += self._find(call, one, term, group, fields, str(asked.get("where") or ""), limit)
+        return Reply(200, {"searchRecords": found})
+
+    def _searchable(self) -> list[str]:
+        return [one.name for one in self.org.schema.objects.values() if one.searchable]
+
+    def _object(self, name: str) -> SObject:
+        one = self.org.schema.get(name)
+        if one is None:
+            raise errors.type_not_supported(name)
+        return one
+
+    def _find(
+        self, call: Call, one: SObject, term: str, group: str, fields: list[str], where: str, limit: int
+    ) -> list[Json]:
+        """Return records that have the term in a field of the group; the index never lags here."""
+        if group not in _GROUPS:
+            raise errors.refuse(400, "MALFORMED_SEARCH", f"unexpected token: '{group}'")
+        kinds = _GROUPS[group]
+        names = [
+            known.name
+            for known in one.stored
+            if (known.name_field if group == "NAME" else known.type in kinds) and known.filterable
+        ]
+        if limit <= 0 or not names:
+            return []
+        escaped = term.replace("\\", "\\\\").replace("'", "\\'").replace("%", "\\%").replace("_", "\\_")
+        pattern = fold(escaped.replace("*", "%").replace("?", "_"))
+        hits = " OR ".join(f"{name} LIKE '%{pattern}%'" for name in names)
+        further = f" AND ({where})" if where else ""
+        text = f"SELECT {', '.join(fields)} FROM {one.name} WHERE ({hits}){further} LIMIT {limit}"  # noqa: S608 - SOQL
+        records: list[Json] = self.org.queries.query(text, call.root)["records"]
+        return records
+
+    # Limits and lists.
+
+    def limits(self, call: Call) -> Reply:
+        """Say what the org may use and what is left of it."""
+        del call
+        limits = self.org.limits
+        left = max(limits.daily_limit - limits.used(), 0)
+
+        def untouched(most: int) -> Json:
+            return {"Max": most, "Remaining": most}
+
+        body: dict[str, Any] = {
+            "ConcurrentAsyncGetReportInstances": untouched(200),
+            "DailyApiRequests": {"Max": limits.daily_limit, "Remaining": left},
+            "DailyAsyncApexExecutions": untouched(250_000),
+            "DailyBulkApiBatches": untouched(15_000),
+            "DailyBulkV2QueryFileStorageMB": untouched(976_562),
+            "DailyBulkV2QueryJobs": untouched(10_000),
+            "DataStorageMB": untouched(5),
+            "FileStorageMB": untouched(20),
+            "HourlyTimeBasedWorkflow": untouched(1_000),
+            "MassEmail": untouched(5_000),
+            "PermissionSets": {**untouched(1_500), "CreateCustom": untouched(1_000)},
+            "SingleEmail": untouched(5_000),
+        }
+        return Reply(200, body)
+
+    def record_count(self, call: Call) -> Reply:
+        """Count records by object."""
+        wanted = [name for name in call.query.get("sObjects", "").split(",") if name]
+        objects = [self._object(name) for name in wanted] or list(self.org.schema.objects.values())
+        counts = [{"count": self.org.store.count(one), "name": one.name} for one in objects]
+        return Reply(200, {"sObjects": counts})
+
+    def recent(self, call: Call) -> Reply:
+        """List the records that were created last."""
+        limit = int(call.query.get("limit", "200")) if call.query.get("limit", "200").isdigit() else 200
+        found: list[tuple[str, SObject, str, str]] = []
+        for name in ("Account", "Contact", "Lead", "Opportunity", "Case", "Campaign"):
+            one = self.org.schema.objects[name]
+            shown = one.name_field.name if one.name_field else "Id"
+            sql = (
+                f'SELECT LastModifiedDate, Id, "{shown}" FROM "{name}"'  # noqa: S608 - names of the describe
+                " WHERE IsDeleted = 0 ORDER BY LastModifiedDate DESC, rowid DESC LIMIT ?"
+            )
+            found += [(row[0], one, row[1], row[2]) for row in self.org.store.execute(sql, (limit,))]
+        found.sort(key=lambda entry: entry[0], reverse=True)
+        body = [
+            {
+                "attributes": {"type": one.name, "url": f"{call.root}/sobjects/{one.name}/{record_id}"},
+                "Id": record_id,
+                "Name": name,
+            }
+            for _, one, record_id, name in found[:limit]
+        ]
+        return Reply(200, body)

@@ -1,0 +1,70 @@
+"""Which function answers which REST resource."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pipeline.emulator import errors
+from pipeline.emulator.http import Call, Reply
+
+Handler = Callable[..., Reply]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One pattern such as ``sobjects/{object}/{id}`` and its handlers by method; ``resource`` names it in the stats."""
+
+    segments: tuple[str, ...]
+    resource: str
+    handlers: dict[str, Handler]
+
+
+class Router:
+    """Finds handlers. Patterns that were added first win, so fixed words go before placeholders."""
+
+    def __init__(self) -> None:
+        self._routes: dict[tuple[int, str], list[Route]] = {}
+
+    def add(self, methods: str, pattern: str, resource: str, handler: Handler) -> None:
+        """Let ``handler(call, *placeholders)`` answer a pattern; ``methods`` are separated by spaces."""
+        segments = tuple(pattern.split("/"))
+        routes = self._routes.setdefault((len(segments), segments[0]), [])
+        for route in routes:
+            if route.segments == segments:
+                route.handlers.update(dict.fromkeys(methods.split(), handler))
+                return
+        routes.append(Route(segments, resource, dict.fromkeys(methods.split(), handler)))
+
+    def find(self, path: tuple[str, ...]) -> tuple[Route, list[str]] | None:
+        """Return the route of a path and the values of its placeholders."""
+        if not path:
+            return None
+        for route in self._routes.get((len(path), path[0]), ()):
+            values: list[str] = []
+            for segment, given in zip(route.segments, path, strict=True):
+                if segment[0] == "{":
+                    values.append(given)
+                elif segment != given:
+                    break
+            else:
+                return route, values
+        return None
+
+    def resource(self, path: tuple[str, ...]) -> str:
+        """Return the name under which a call is counted."""
+        found = self.find(path)
+        return found[0].resource if found else "unknown"
+
+    def answer(self, call: Call) -> Reply:
+        """Answer a call; raise ApiError."""
+        found = self.find(call.path)
+        if found is None:
+            raise errors.not_found()
+        route, values = found
+        method = call.query.get("_HttpMethod", call.method).upper() if call.method == "POST" else call.method
+        handler = route.handlers.get(method) or (route.handlers.get("GET") if method == "HEAD" else None)
+        if handler is None:
+            allowed = [*(["HEAD"] if "GET" in route.handlers else []), *route.handlers]
+            raise errors.method_not_allowed(method, allowed)
+        return handler(call, *values)

@@ -1,0 +1,110 @@
+"""SOAP login(), the partner and the enterprise form (SOAP API guide: login(); loginResponse in recorded replies)."""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree
+from xml.sax.saxutils import escape
+
+from pipeline.emulator.auth import ORG_ID, Auth, LoginError
+from pipeline.emulator.http import Reply
+
+# The guide's bound on a login request; it also bounds what an XML parser can be made to do.
+_MOST_BYTES = 10 * 1024
+# login() is absent from this version on (SOAP API guide).
+FIRST_WITHOUT_LOGIN = 65.0
+_XML = "text/xml;charset=UTF-8"
+_ENVELOPE = (
+    '<?xml version="1.0" encoding="UTF-8"?><soapenv:Envelope'
+    ' xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/"{namespaces}><soapenv:Body>{body}'
+    "</soapenv:Body></soapenv:Envelope>"
+)
+
+
+def answer(auth: Auth, raw: bytes, kind: str, version: str, base_url: str) -> Reply:
+    """Answer a SOAP request; ``kind`` is ``u`` (partner) or ``c`` (enterprise)."""
+    try:
+        number = float(version)
+    except ValueError:
+        return _fault("UNSUPPORTED_API_VERSION", f"Invalid Api version specified on URL: {version}")
+    try:
+        username, password = _credentials(raw)
+        if number >= FIRST_WITHOUT_LOGIN:
+            return _fault("UNSUPPORTED_API_VERSION", f"login() is not available in API version {version}")
+        user, token = auth.soap_login(username, password)
+    except LoginError as refused:
+        return _fault(refused.code, refused.message)
+    service = f"{base_url}/services/Soap/{{}}/{version}/{ORG_ID[:15]}"
+    info = {
+        "accessibilityMode": "false",
+        "chatterExternal": "false",
+        "currencySymbol": "$",
+        "orgAttachmentFileSizeLimit": "5242880",
+        "orgDefaultCurrencyIsoCode": "USD",
+        "orgDefaultCurrencyLocale": "en_US",
+        "orgDisallowHtmlAttachments": "false",
+        "orgHasPersonAccounts": "false",
+        "organizationId": ORG_ID,
+        "organizationMultiCurrency": "false",
+        "organizationName": "Emulator",
+        "profileId": "00eEm0000000001MAA",
+        "roleId": None,
+        "sessionSecondsValid": str(int(auth.session_s)),
+        "userDefaultCurrencyIsoCode": None,
+        "userEmail": user.username,
+        "userFullName": user.username.partition("@")[0],
+        "userId": user.record_id,
+        "userLanguage": "en_US",
+        "userLocale": "en_US",
+        "userName": user.username,
+        "userTimeZone": "GMT",
+        "userType": "Standard",
+        "userUiSkin": "Theme3",
+    }
+    result = {
+        "metadataServerUrl": service.format("m"),
+        "passwordExpired": "true" if user.password_expired else "false",
+        "sandbox": "false",
+        "serverUrl": service.format(kind),
+        "sessionId": token,
+        "userId": user.record_id,
+    }
+    body = f"<loginResponse><result>{_elements(result)}<userInfo>{_elements(info)}</userInfo></result></loginResponse>"
+    namespace = "partner" if kind == "u" else "enterprise"
+    namespaces = f' xmlns="urn:{namespace}.soap.sforce.com" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"'
+    return Reply(200, _ENVELOPE.format(namespaces=namespaces, body=body).encode(), content_type=_XML)
+
+
+def _credentials(raw: bytes) -> tuple[str, str]:
+    """Return username and password of a login call; raise LoginError for anything that is none."""
+    if len(raw) > _MOST_BYTES:
+        raise LoginError("EXCEEDED_MAX_SIZE_REQUEST", "login request is larger than 10 KB")
+    if b"<!DOCTYPE" in raw or b"<!ENTITY" in raw:
+        raise LoginError("INVALID_OPERATION", "a document type is not allowed")
+    try:
+        root = ElementTree.fromstring(raw)  # noqa: S314 - without a document type there are no entities to expand
+    except ElementTree.ParseError as problem:
+        raise LoginError("INVALID_OPERATION", f"the request is no XML: {problem}") from None
+    login = next((element for element in root.iter() if element.tag.rpartition("}")[2] == "login"), None)
+    if login is None:
+        raise LoginError("INVALID_OPERATION", "only login() is available here")
+    given = {child.tag.rpartition("}")[2]: child.text or "" for child in login}
+    return given.get("username", ""), given.get("password", "")
+
+
+def _elements(values: dict[str, str | None]) -> str:
+    return "".join(
+        f'<{name} xsi:nil="true"/>' if value is None else f"<{name}>{escape(value)}</{name}>"
+        for name, value in values.items()
+    )
+
+
+def _fault(code: str, message: str) -> Reply:
+    """Return a login fault; clients look for the literal prefix ``sf:``."""
+    text = escape(message)
+    body = (
+        f"<soapenv:Fault><faultcode>sf:{code}</faultcode><faultstring>{code}: {text}</faultstring><detail>"
+        f'<sf:LoginFault xsi:type="sf:LoginFault"><sf:exceptionCode>{code}</sf:exceptionCode>'
+        f"<sf:exceptionMessage>{text}</sf:exceptionMessage></sf:LoginFault></detail></soapenv:Fault>"
+    )
+    namespaces = ' xmlns:sf="urn:fault.partner.soap.sforce.com" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"'
+    return Reply(500, _ENVELOPE.format(namespaces=namespaces, body=body).encode(), content_type=_XML)

@@ -1,0 +1,407 @@
+"""Creating, updating, upserting and deleting records: checks in the order Salesforce makes them, then the rows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from pipeline.emulator import errors, ids
+from pipeline.emulator.drafts import Draft
+from pipeline.emulator.duplicates import DuplicateRules
+from pipeline.emulator.errors import Json, RecordError
+from pipeline.emulator.rules import Change, rules_of
+from pipeline.emulator.schema import Field, SObject
+from pipeline.emulator.store import Store, fold
+from pipeline.emulator.values import Stored, datetime_text, wrong_type_id
+
+# Of one Id in one update call, how many occurrences are applied (SOAP API guide, update()).
+MOST_UPDATES_OF_ONE_ID = 12
+# The record type that every record has whose object defines none.
+MASTER_RECORD_TYPE = "012000000000000AAA"
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of one record: its Id when it was saved or known, and why it was not saved."""
+
+    record_id: str | None = None
+    problems: list[RecordError] = field(default_factory=list)
+    created: bool = False
+
+    @property
+    def success(self) -> bool:
+        """Whether the record was saved."""
+        return not self.problems
+
+    def as_result(self, *, tells_created: bool = False) -> Json:
+        """Return the result of a collections request (REST API guide: sObject Collections)."""
+        if self.problems:
+            shown: Json = {"success": False, "errors": [problem.as_status() for problem in self.problems]}
+            return {"id": self.record_id, **shown} if self.record_id else shown
+        shown = {"id": self.record_id, "success": True, "errors": []}
+        return {**shown, "created": self.created} if tells_created else shown
+
+
+# Says, for the values of records about to be written, which of them a fault refuses.
+RecordFaults = Callable[[SObject, Sequence[dict[str, Stored]]], Sequence[RecordError | None]]
+
+
+@dataclass(slots=True)
+class Options:
+    """How a request wants its writes done."""
+
+    user_id: str
+    allow_duplicates: bool = False
+    include_record_details: bool = False
+    faults: RecordFaults | None = None
+
+
+class Writer:
+    """Writes drafts. Every method runs in the transaction of its request and returns outcomes in the order given."""
+
+    def __init__(self, store: Store, clock: Callable[[], float], duplicates: DuplicateRules) -> None:
+        self._store = store
+        self._clock = clock
+        self._duplicates = duplicates
+        self._sequences: dict[str, ids.IdSequence] = {}
+
+    def forget(self) -> None:
+        """Start Ids again from what the store knows."""
+        self._sequences.clear()
+
+    def next_id(self, one: SObject) -> str:
+        """Return a new Id of an object."""
+        sequence = self._sequence(one)
+        record_id = sequence.take()
+        self._store.keep_number(one.key_prefix, sequence.last)
+        return record_id
+
+    def create(self, one: SObject, drafts: Sequence[Draft], options: Options) -> list[Outcome]:
+        """Insert records; those with problems are left out and say why."""
+        now = datetime_text(self._clock())
+        outcomes = [Outcome(problems=draft.problems) for draft in drafts]
+        for draft, outcome in zip(drafts, outcomes, strict=True):
+            if draft.record_id is not None:
+                message = "cannot specify Id in an insert call"
+                outcome.problems.append(RecordError("INVALID_FIELD_FOR_INSERT_UPDATE", message, ("Id",)))
+            self._complete(one, draft)
+        self._apply_faults(one, drafts, outcomes, options)
+        self._check_references(one, drafts)
+        if "OwnerId" in one.fields:
+            self._give_owners(one, drafts, options.user_id)
+        rules = rules_of(one.name)
+        changes = [Change(draft.values, {}, now) for draft in drafts]
+        for draft, change in zip(drafts, changes, strict=True):
+            if not draft.problems:
+                draft.problems.extend(rules.check(change, self._store))
+        self._check_unique(one, drafts, [None] * len(drafts))
+        self._duplicates.check(self._store, one, drafts, options)
+        sequence = self._sequence(one)
+        rows: list[dict[str, Stored]] = []
+        for draft, change, outcome in zip(drafts, changes, outcomes, strict=True):
+            if draft.problems:
+                continue
+            rules.derive(change, self._store)
+            outcome.record_id = sequence.take()
+            outcome.created = True
+            rows.append({"Id": outcome.record_id, **draft.values, **self._stamps(one, options.user_id, now)})
+        if rows:
+            with self._store.transaction():
+                self._store.insert(one, rows)
+                self._store.keep_number(one.key_prefix, sequence.last)
+        return outcomes
+
+    def update(self, one: SObject, drafts: Sequence[Draft], options: Options) -> list[Outcome]:
+        """Update records by the Ids their drafts carry; an Id may come up to twelve times, and the last one wins."""
+        outcomes = [Outcome(problems=draft.problems) for draft in drafts]
+        waves: list[list[int]] = []
+        seen: dict[str, int] = {}
+        for position, (draft, outcome) in enumerate(zip(drafts, outcomes, strict=True)):
+            record_id = self._own_id(one, draft, "update")
+            if record_id is None:
+                continue
+            outcome.record_id = record_id
+            wave = seen[record_id] = seen.get(record_id, 0) + 1
+            if wave > MOST_UPDATES_OF_ONE_ID:
+                message = (
+                    f"Maximum number of duplicate updates in one batch ({MOST_UPDATES_OF_ONE_ID} allowed)."
+                    f" Attempt to update Id more than once in this Api call: {record_id}"
+                )
+                draft.problems.append(RecordError("DUPLICATE_VALUE", message, ("Id",)))
+                continue
+            if wave > len(waves):
+                waves.append([])
+            waves[wave - 1].append(position)
+        with self._store.transaction():
+            for wave_positions in waves:
+                chosen = [drafts[position] for position in wave_positions]
+                self._update_once(one, chosen, [outcomes[position] for position in wave_positions], options)
+        return outcomes
+
+    def _update_once(
+        self, one: SObject, drafts: Sequence[Draft], outcomes: Sequence[Outcome], options: Options
+    ) -> None:
+        now = datetime_text(self._clock())
+        rules = rules_of(one.name)
+        needs = (*(("IsDeleted",) if one.has_deleted else ()), *rules.needs)
+        found = self._store.rows(one, needs, [str(outcome.record_id) for outcome in outcomes])
+        changes: list[Change] = []
+        for draft, outcome in zip(drafts, outcomes, strict=True):
+            row = found.get(str(outcome.record_id))
+            old = dict(zip(needs, row, strict=True)) if row else {}
+            change = Change(draft.values, old or {"Id": outcome.record_id}, now)
+            changes.append(change)
+            if row is None:
+                draft.problems[:] = [errors.no_such_reference()]
+            elif old.get("IsDeleted"):
+                draft.problems[:] = [errors.deleted()]
+            else:
+                self._check_not_emptied(one, draft)
+                draft.problems.extend(rules.check(change, self._store))
+        self._apply_faults(one, drafts, outcomes, options)
+        self._check_references(one, drafts)
+        self._check_unique(one, drafts, [outcome.record_id for outcome in outcomes])
+        stamps = {"LastModifiedDate": now, "LastModifiedById": options.user_id, "SystemModstamp": now}
+        known = {name: value for name, value in stamps.items() if name in one.fields}
+        rows: list[tuple[str, dict[str, Stored]]] = []
+        for draft, outcome, change in zip(drafts, outcomes, changes, strict=True):
+            if not draft.problems:
+                rules.derive(change, self._store)
+                rows.append((str(outcome.record_id), {**draft.values, **known}))
+        self._store.update(one, rows)
+
+    def upsert(self, one: SObject, key: Field, drafts: Sequence[Draft], options: Options) -> list[Outcome]:
+        """Update the one record whose key field has the draft's value, or create it.
+
+        A value that comes twice in the call fails all its rows, several matches fail theirs.
+        """
+        if key.name == "Id":
+            return self._upsert_by_id(one, drafts, options)
+        values = [draft.values.get(key.name) for draft in drafts]
+        folded = [value if key.case_sensitive else fold(value) for value in values]
+        matches: dict[Stored, list[str]] = {}
+        for value, record_id in self._store.matching(one, key, [value for value in values if value is not None]):
+            matches.setdefault(value, []).append(record_id)
+        repeated = {value for value, times in Counter(folded).items() if value is not None and times > 1}
+        creates: list[int] = []
+        updates: list[int] = []
+        for position, (draft, value) in enumerate(zip(drafts, folded, strict=True)):
+            found = matches.get(value, [])
+            if value is None:
+                if not any(key.name in problem.fields for problem in draft.problems):
+                    draft.problems.append(RecordError("MISSING_ARGUMENT", f"{key.name} not specified", ()))
+            elif value in repeated:
+                message = f"Duplicate external id specified: {values[position]}"
+                draft.problems.append(RecordError("DUPLICATE_VALUE", message, (key.name,)))
+            elif len(found) > 1:
+                message = f"{key.label}: more than one record found for external id field: [{', '.join(found)}]"
+                draft.problems.append(RecordError("DUPLICATE_EXTERNAL_ID", message))
+            elif found:
+                draft.record_id = found[0]
+                # The value that matched stays as the record has it.
+                draft.values.pop(key.name)
+                updates.append(position)
+                continue
+            creates.append(position)
+        outcomes: dict[int, Outcome] = {}
+        with self._store.transaction():
+            for positions, write in ((creates, self.create), (updates, self.update)):
+                if positions:
+                    written = write(one, [drafts[position] for position in positions], options)
+                    outcomes.update(zip(positions, written, strict=True))
+        return [outcomes[position] for position in range(len(drafts))]
+
+    def _upsert_by_id(self, one: SObject, drafts: Sequence[Draft], options: Options) -> list[Outcome]:
+        outcomes: list[Outcome] = []
+        with self._store.transaction():
+            for draft in drafts:
+                write = self.update if draft.record_id else self.create
+                outcomes += write(one, [draft], options)
+        return outcomes
+
+    def delete(
+        self, one: SObject, record_ids: Sequence[str], options: Options, *, for_good: bool = False
+    ) -> list[Outcome]:
+        """Put records into the recycle bin, or remove them for good."""
+        now = datetime_text(self._clock())
+        needs = ("IsDeleted",) if one.has_deleted else ()
+        found = self._store.rows(one, needs, record_ids)
+        outcomes = [Outcome(record_id=record_id) for record_id in record_ids]
+        gone: set[str] = set()
+        for outcome in outcomes:
+            row = found.get(str(outcome.record_id))
+            if row is None:
+                outcome.problems.append(errors.no_such_reference())
+            elif (row and row[0] and not for_good) or outcome.record_id in gone:
+                outcome.problems.append(errors.deleted())
+            else:
+                gone.add(str(outcome.record_id))
+        drafts = [Draft(problems=outcome.problems, values={"Id": outcome.record_id}) for outcome in outcomes]
+        self._apply_faults(one, drafts, outcomes, options)
+        saved = [str(outcome.record_id) for outcome in outcomes if outcome.success]
+        with self._store.transaction():
+            if for_good or not one.has_deleted:
+                self._store.delete_for_good(one, saved)
+            else:
+                row_values: dict[str, Stored] = {"IsDeleted": 1, "LastModifiedDate": now, "SystemModstamp": now}
+                self._store.update(one, [(record_id, dict(row_values)) for record_id in saved])
+        return outcomes
+
+    def _sequence(self, one: SObject) -> ids.IdSequence:
+        sequence = self._sequences.get(one.key_prefix)
+        if sequence is None:
+            last = self._store.last_number(one.key_prefix)
+            sequence = self._sequences[one.key_prefix] = ids.IdSequence(one.key_prefix, last)
+        return sequence
+
+    def _stamps(self, one: SObject, user_id: str, now: str) -> dict[str, Stored]:
+        stamps: dict[str, Stored] = {
+            "CreatedDate": now,
+            "CreatedById": user_id,
+            "LastModifiedDate": now,
+            "LastModifiedById": user_id,
+            "SystemModstamp": now,
+        }
+        return stamps if "CreatedDate" in one.fields else {}
+
+    def _complete(self, one: SObject, draft: Draft) -> None:
+        """Add defaults and the owner, and find what is missing. Links count as given."""
+        values = draft.values
+        for name, default in one.defaults.items():
+            if values.get(name) is None:
+                values[name] = default
+        missing = [name for name in one.required if values.get(name) is None]
+        if missing:
+            linked = {link[0].name for link in draft.links}
+            told = {name for problem in draft.problems for name in problem.fields}
+            missing = [name for name in missing if name not in linked and name not in told]
+        if missing:
+            draft.problems.append(errors.required_missing(tuple(missing)))
+
+    def _check_not_emptied(self, one: SObject, draft: Draft) -> None:
+        empty = [
+            name
+            for name, value in draft.values.items()
+            if value is None and not one.fields[name].nillable and one.fields[name].type != "boolean"
+        ]
+        if empty:
+            draft.problems.append(errors.required_missing(tuple(empty)))
+
+    def _own_id(self, one: SObject, draft: Draft, call: str) -> str | None:
+        if not draft.record_id:
+            draft.problems.append(RecordError("MISSING_ARGUMENT", f"Id not specified in an {call} call", ()))
+            return None
+        try:
+            record_id = ids.canonical(draft.record_id)
+        except ids.NotAnId:
+            draft.problems.append(RecordError("MALFORMED_ID", f"malformed id {draft.record_id}", ("Id",)))
+            return None
+        if not record_id.startswith(one.key_prefix):
+            draft.problems.append(wrong_type_id(one.fields["Id"], str(draft.record_id)))
+            return None
+        return record_id
+
+    def _apply_faults(
+        self, one: SObject, drafts: Sequence[Draft], outcomes: Sequence[Outcome], options: Options
+    ) -> None:
+        if options.faults is None:
+            return
+        shown = [{"Id": outcome.record_id, **draft.values} for draft, outcome in zip(drafts, outcomes, strict=True)]
+        for draft, problem in zip(drafts, options.faults(one, shown), strict=True):
+            if problem is not None and not draft.problems:
+                draft.problems.append(problem)
+
+    def _check_references(self, one: SObject, drafts: Sequence[Draft]) -> None:
+        """Resolve parents named by external Id, and check that every record pointed at exists."""
+        for draft in drafts:
+            for reference, target, key, value in draft.links:
+                self._follow_link(draft, reference, target, key, value)
+            draft.links.clear()
+        wanted: dict[str, set[str]] = {}
+        for draft in drafts:
+            for name in draft.values.keys() & one.references.keys():
+                value = draft.values[name]
+                if isinstance(value, str) and value != MASTER_RECORD_TYPE:
+                    wanted.setdefault(value[:3], set()).add(value)
+        if not wanted:
+            return
+        alive: dict[str, bool] = {}
+        for record_ids in wanted.values():
+            target_object = self._store.schema.by_id(next(iter(record_ids)))
+            if target_object is not None:
+                needs = ("IsDeleted",) if target_object.has_deleted else ()
+                for record_id, row in self._store.rows(target_object, needs, sorted(record_ids)).items():
+                    alive[record_id] = not any(row)
+        for draft in drafts:
+            for name in draft.values.keys() & one.references.keys():
+                value = draft.values[name]
+                if isinstance(value, str) and value != MASTER_RECORD_TYPE:
+                    problem = self._reference_problem(one.references[name], value, alive)
+                    if problem is not None:
+                        draft.problems.append(problem)
+
+    def _reference_problem(self, reference: Field, value: str, alive: dict[str, bool]) -> RecordError | None:
+        target = self._store.schema.by_id(value)
+        if target is not None and target.name not in reference.reference_to:
+            return wrong_type_id(reference, value)
+        if value not in alive:
+            return errors.no_such_reference(reference.name)
+        return None if alive[value] else errors.deleted()
+
+    def _give_owners(self, one: SObject, drafts: Sequence[Draft], user_id: str) -> None:
+        """Give records without an owner to the user; an owner must be active."""
+        for draft in drafts:
+            owner = draft.values.get("OwnerId")
+            if owner is None:
+                draft.values["OwnerId"] = user_id
+            elif isinstance(owner, str) and owner.startswith("005") and owner != user_id:
+                row = self._store.rows(self._store.schema.objects["User"], ("IsActive",), [owner]).get(owner)
+                if row is not None and not row[0]:
+                    message = f"operation performed with inactive user [{owner}] as owner of {one.name.lower()}"
+                    draft.problems.append(RecordError("INACTIVE_OWNER_OR_USER", message, ("OwnerId",)))
+
+    def _follow_link(self, draft: Draft, reference: Field, target: str | None, key: str, value: object) -> None:
+        name = target or reference.reference_to[0]
+        one = self._store.schema.get(name)
+        known = one.field(key) if one is not None else None
+        if one is None or known is None or not known.is_key:
+            message = f"Field name provided, {key} is not an External ID or indexed field for {name}"
+            draft.problems.append(RecordError("INVALID_FIELD", message, ()))
+            return
+        if value is None:
+            draft.values[reference.name] = None
+            return
+        if known.name == "Id":
+            draft.values[reference.name] = str(value)
+            return
+        shown = str(value)
+        found = self._store.matching(one, known, [shown])
+        if len(found) == 1:
+            draft.values[reference.name] = found[0][1]
+        elif found:
+            matches = ", ".join(record_id for _, record_id in found)
+            message = f"{known.label}: more than one record found for external id field: [{matches}]"
+            draft.problems.append(RecordError("DUPLICATE_EXTERNAL_ID", message))
+        else:
+            message = f"Foreign key external ID: {shown.lower()} not found for field {known.name} in entity {one.name}"
+            draft.problems.append(RecordError("INVALID_FIELD", message))
+
+    def _check_unique(self, one: SObject, drafts: Sequence[Draft], own: Sequence[str | None]) -> None:
+        """Refuse values of unique fields that another record has, or an earlier one of the same call."""
+        for unique in one.unique:
+            given = [(draft.values.get(unique.name), draft, mine) for draft, mine in zip(drafts, own, strict=True)]
+            given = [one_given for one_given in given if one_given[0] is not None and not one_given[1].problems]
+            if not given:
+                continue
+            holder: dict[Stored, str] = {}
+            for value, record_id in self._store.matching(one, unique, [value for value, _, _ in given]):
+                holder.setdefault(value, record_id)
+            for value, draft, mine in given:
+                folded = value if unique.case_sensitive else fold(value)
+                taken_by = holder.get(folded)
+                if taken_by is not None and taken_by != mine:
+                    message = f"duplicate value found: {unique.name} duplicates value on record with id: {taken_by}"
+                    draft.problems.append(RecordError("DUPLICATE_VALUE", message))
+                elif taken_by is None:
+                    holder[folded] = mine or "<unknown>"
