@@ -82,7 +82,11 @@ def missing_required(fields: Mapping[str, Json], describe: ObjectDescribe) -> li
 
 def custom_name(trait: str) -> str:
     """Return the API name of the custom field a trait means: itself, if it is one."""
-    return trait if trait.endswith("__c") else f"{trait}__c"
+    return trait if _is_custom(trait) else f"{trait}__c"
+
+
+def _is_custom(name: str) -> bool:
+    return name[-3:].lower() == "__c"
 
 
 class Traits:
@@ -100,7 +104,7 @@ class Traits:
         self._known: dict[str, Field | None] = {}
         self._by_loose_name: dict[str, Field] = {}
         for name, one in describe.fields.items():
-            if name.endswith("__c"):
+            if _is_custom(name):
                 self._by_loose_name.setdefault(_loose(name), one)
 
     def field_of(self, trait: str) -> Field | None:
@@ -114,10 +118,10 @@ class Traits:
 
     def _find(self, trait: str) -> Field | None:
         exact = self.describe.fields.get(trait)
-        if exact is not None and not trait.endswith("__c") and _is_writable(exact):
+        if exact is not None and not _is_custom(trait) and _is_writable(exact):
             return exact
         name = custom_name(trait)
-        return self.describe.fields.get(name) or self.describe.find(name) or self._by_loose_name.get(_loose(name))
+        return _find(self.describe, name) or self._by_loose_name.get(_loose(name))
 
 
 _traits: dict[str, Traits] = {}  # by object; a refreshed describe is another one and takes the place of the old
@@ -132,7 +136,11 @@ def traits_of(describe: ObjectDescribe) -> Traits:
 
 
 def _loose(name: str) -> str:
-    return _SEPARATORS.sub("", name.removesuffix("__c")).lower()
+    return _SEPARATORS.sub("", name.lower().removesuffix("__c"))
+
+
+def _find(describe: ObjectDescribe, name: str) -> Field | None:
+    return describe.fields.get(name) or describe.find(name)
 
 
 def _is_writable(one: Field) -> bool:
@@ -144,7 +152,7 @@ def _shape_fields(
 ) -> dict[str, Json]:
     shaped: dict[str, Json] = {}
     for name, value in values.items():
-        target = describe.find(name)
+        target = _find(describe, name)
         if target is None:
             dropped.append(Dropped(name, f"{describe.name} has no field {name}"))
         else:
@@ -179,7 +187,7 @@ def _shape_match(operation: Operation, describe: ObjectDescribe) -> tuple[dict[s
     match: dict[str, Json] = {}
     refusals: list[str] = []
     for name, value in operation.match.items():
-        target = describe.find(name)
+        target = _find(describe, name)
         if target is None:
             refusals.append(f"{describe.name} has no field {name} to match on")
             continue
@@ -214,7 +222,7 @@ def _match_value(value: Json, target: Field, describe: ObjectDescribe) -> Json:
 def _shape_lookups(operation: Operation, describe: ObjectDescribe, dropped: list[Dropped]) -> dict[str, Lookup]:
     lookups: dict[str, Lookup] = {}
     for name, lookup in cast("Mapping[str, Lookup]", operation.options.get("lookups") or {}).items():
-        target = describe.find(name)
+        target = _find(describe, name)
         if target is None:
             dropped.append(Dropped(name, f"{describe.name} has no field {name}"))
         elif not _is_writable(target):

@@ -142,7 +142,7 @@ def test_the_oldest_of_several_matches_is_written_unless_the_rule_says_otherwise
 
 def test_a_refused_record_is_buried_with_salesforces_words_and_the_others_are_written(delivery: Delivery) -> None:
     delivery.inbox.append(
-        [lead("a@example.com"), lead("b@example.com", OwnerId="00Q000000000001AAA"), lead("c@example.com")]
+        [lead("a@example.com"), lead("b@example.com", OwnerId="005000000000001AAA"), lead("c@example.com")]
     )
     report = delivery.deliver()
     assert (report.created, report.dead) == (2, 1)

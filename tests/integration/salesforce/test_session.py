@@ -116,9 +116,7 @@ def test_waiting_for_another_worker_s_login_ends(
     assert redis_client.get(RENEWING_KEY) == b"another's"
 
 
-def test_a_refused_login_is_tried_once_whoever_asks(
-    scripted_org: ScriptedOrg, redis_client: redis.Redis
-) -> None:
+def test_a_refused_login_is_tried_once_whoever_asks(scripted_org: ScriptedOrg, redis_client: redis.Redis) -> None:
     store = SessionStore(redis_client, BY_PASSWORD, endpoint_url=scripted_org.url)
     scripted_org.login_answers.append(soap_fault("INVALID_LOGIN", "Invalid username, password, security token"))
     refusals = in_parallel(store.get)
@@ -246,9 +244,7 @@ def test_a_jwt_is_signed_with_the_private_key(
     scripted_org: ScriptedOrg, redis_client: redis.Redis, tmp_path: Path
 ) -> None:
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    pem = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     (tmp_path / "key.pem").write_bytes(pem)
     mine = Credentials(
         username="a@example.com", consumer_key="key", private_key_file=str(tmp_path / "key.pem"), domain="acme.my"
@@ -290,7 +286,9 @@ def test_incomplete_credentials_say_which_variables_to_set(
     assert not scripted_org.logins
 
 
-@pytest.mark.parametrize("domain", ["acme.my", "acme.my.salesforce.com", "https://ACME.my.salesforce.com/", " acme.my "])
+@pytest.mark.parametrize(
+    "domain", ["acme.my", "acme.my.salesforce.com", "https://ACME.my.salesforce.com/", " acme.my "]
+)
 def test_a_domain_may_be_written_in_any_of_the_usual_ways(
     redis_client: redis.Redis, scripted_org: ScriptedOrg, monkeypatch: pytest.MonkeyPatch, domain: str
 ) -> None:
@@ -342,9 +340,7 @@ def test_the_age_of_the_session_is_known(store: SessionStore) -> None:
 
 
 def test_no_representation_shows_a_secret(store: SessionStore) -> None:
-    given = Credentials(
-        username="u", password="pw1", security_token="tok1", consumer_key="ck1", consumer_secret="cs1"
-    )
+    given = Credentials(username="u", password="pw1", security_token="tok1", consumer_key="ck1", consumer_secret="cs1")
     shown = repr(given) + repr(store.get())
     for secret in ("pw1", "tok1", "ck1", "cs1", "token-1"):
         assert secret not in shown

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pipeline.errors import InvalidEvent
 from pipeline.events.schemas import Event, message_id, opted_in, validate
 
-RECEIVED_MS = 1_795_000_000_000  # 2026-11-18T12:26:40Z
+RECEIVED_MS = 1_795_000_000_000  # 2026-11-18T11:06:40Z
 SAMPLE = Path(__file__).parents[3] / "pipeline" / "data" / "sdk_events.jsonl"
 
 
