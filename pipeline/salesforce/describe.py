@@ -1,10 +1,11 @@
 """What an org says about its objects and fields, as values, and the cache that all workers share.
 
 Key
-    pipeline:describe:<Object>  hash: fetched_at_ms, describe (JSON {v, name, label, key_prefix, fields}, or empty where
-                                the org has no such object, which is remembered for minutes only)
+    pipeline:describe:<Object>  hash: fetched_at_s, digest, describe (JSON {v, name, label, key_prefix, fields}, or
+                                empty where the org has no such object, which is remembered for minutes only)
 """
 
+import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -171,7 +172,8 @@ class Org(Protocol):
 class DescribeCache:
     """The describes of an org, asked for once and shared by all workers through Redis.
 
-    A process keeps what it has read and asks Redis for eight bytes each time to see whether it is still that.
+    A process keeps what it has read and asks Redis for a digest of 16 characters each time, to see whether it is still
+    that.
     """
 
     def __init__(self, redis: Redis, org: Org) -> None:
@@ -225,9 +227,9 @@ class DescribeCache:
     def _store(self, name: str, described: ObjectDescribe | None) -> None:
         key = _key(name)
         text = "" if described is None else json.dumps({"v": FORMAT, **described.condensed()}, separators=(",", ":"))
-        seconds, microseconds = self._redis.time()
+        seconds, _ = self._redis.time()
         with self._redis.pipeline() as pipe:
-            pipe.hset(key, mapping={"fetched_at_ms": seconds * 1000 + microseconds // 1000, "describe": text})
+            pipe.hset(key, mapping={"fetched_at_s": seconds, "digest": _digest(text), "describe": text})
             if described is None:
                 pipe.expire(key, UNKNOWN_FOR_S)
             else:
@@ -235,15 +237,15 @@ class DescribeCache:
             pipe.execute()
 
     def _cached(self, name: str) -> tuple[bytes | str, ObjectDescribe | None] | None:
-        """Return (when it was fetched, the describe or None for an unknown object); None where nothing is cached."""
-        fetched_at = self._redis.hget(_key(name), "fetched_at_ms")
-        if fetched_at is None:
-            return None
+        """Return (digest, the describe or None for an unknown object); None where nothing is cached."""
+        digest = self._redis.hget(_key(name), "digest")
         kept = self._kept.get(name)
-        if kept is not None and kept[0] == fetched_at:
+        if digest is None:
+            return None
+        if kept is not None and kept[0] == digest:
             return kept
-        fetched_at, text = self._redis.hmget(_key(name), ["fetched_at_ms", "describe"])
-        if fetched_at is None or text is None:
+        digest, text = self._redis.hmget(_key(name), ["digest", "describe"])
+        if digest is None or text is None:
             return None
         try:
             stored = json.loads(text) if text else None
@@ -252,8 +254,12 @@ class DescribeCache:
             described = None if stored is None else ObjectDescribe.from_condensed(stored)
         except (ValueError, KeyError, TypeError, AttributeError):
             return None
-        self._kept[name] = (fetched_at, described)
+        self._kept[name] = (digest, described)
         return self._kept[name]
+
+
+def _digest(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
 def _key(name: str) -> str:
