@@ -5,13 +5,13 @@ from collections.abc import Callable
 import requests
 
 from pipeline import send_event
-from pipeline.local import LocalStack, connect_producer
+from pipeline.local import LocalStack, connect_producer, wait_until
 
 FOUR_WORKERS = {f"worker-{number}": () for number in range(1, 5)}
 
 
 def test_two_hundred_identifies_for_one_new_person_make_one_lead_whatever_worker_takes_them(
-    start_stack: Callable[..., LocalStack], wait_until: Callable[..., None]
+    start_stack: Callable[..., LocalStack],
 ) -> None:
     # A slow org leaves the time between a lookup and its write in which two workers would both see nobody.
     stack = start_stack(
@@ -33,6 +33,6 @@ def test_two_hundred_identifies_for_one_new_person_make_one_lead_whatever_worker
         with stack.redis.client() as client:
             return int(client.hget("pipeline:{Lead}:counts", "applied") or 0) == 200
 
-    wait_until(all_applied, within_s=60)
+    wait_until(all_applied, what="all 200 applied", within_s=60)
     leads = requests.get(f"{stack.emulator_url}/_emulator/records/Lead", timeout=10).json()
     assert len(leads) == 1

@@ -312,6 +312,8 @@ def test_a_field_the_org_lacks_is_left_out() -> None:
         ({"LastName": "a\x00b"}, {}, "it holds characters that Salesforce does not store"),
         ({"LastName": "a\nb"}, {}, "it holds characters that Salesforce does not store"),
         ({"LastName": "a\ud83d"}, {}, "it holds characters that Salesforce does not store"),
+        ({"LastName": {"a": 1}}, {}, "an object or a list selects no record"),
+        ({"LastName": ["a"]}, {}, "an object or a list selects no record"),
         ({"Email": "no address"}, {}, "the value to match Email by does not fit: it is not an email address"),
         ({"NumberOfEmployees": "many"}, {}, "the value to match NumberOfEmployees by does not fit: it is no number"),
         ({"Gone__c": "x", "LastName": "L"}, {}, "Lead has no field Gone__c to match on"),

@@ -1,7 +1,5 @@
 """The inboxes' scripts, on a Redis in memory."""
 
-from collections.abc import Callable
-
 import fakeredis
 import pytest
 from redis import Redis
@@ -9,6 +7,7 @@ from redis import Redis
 from pipeline.inbox.claims import Batch, Empty, Settlement, Wait
 from pipeline.inbox.dead_letters import Receipt, dead_letters, find_dead_letter, receive, received
 from pipeline.inbox.inbox import Bounds, Inbox, objects
+from pipeline.local import wait_until
 from pipeline.operation import Operation
 
 
@@ -189,11 +188,11 @@ def test_sweep_wakes_an_object_that_has_due_keys_and_nobody_at_work(inbox: Inbox
     assert inbox.sweep().wake
 
 
-def test_sweep_returns_the_keys_of_expired_claims(redis: Redis, wait_until: Callable[..., None]) -> None:
+def test_sweep_returns_the_keys_of_expired_claims(redis: Redis) -> None:
     inbox = Inbox(redis, "Lead", Bounds(linger_s=0, lease_s=0.05))
     inbox.append([operation(1)])
     claimed(inbox)
-    wait_until(lambda: inbox.sweep().returned == 1)
+    wait_until(lambda: inbox.sweep().returned == 1, what="the return of the key")
     assert [one.id for one in claimed(inbox).claims[0].operations] == ["m1#identify"]
 
 

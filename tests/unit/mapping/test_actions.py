@@ -244,6 +244,11 @@ def test_all_of_several_rules_have_to_match() -> None:
         plan(MATCH.format(join="and"), event(properties={"email": "e"}))
 
 
+def test_an_object_or_a_list_selects_no_record() -> None:
+    with pytest.raises(InvalidEvent, match="finds no value"):
+        plan(MATCH.format(join="or"), event(properties={"email": ["a@b.example"], "phone": {"object": 1, "match": 2}}))
+
+
 def test_any_of_several_rules_can_match_on_request() -> None:
     (operation,) = plan(MATCH.format(join="or"), event(properties={"phone": "p"}))
 
