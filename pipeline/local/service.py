@@ -73,6 +73,26 @@ def ending_on_sigterm() -> Iterator[None]:
         signal.signal(signal.SIGTERM, former)
 
 
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Hold signals back while a process is being started: it would be running, and nobody would know it to end it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    held: list[int] = []
+    former = {
+        number: signal.signal(number, lambda number, _: held.append(number))
+        for number in (signal.SIGTERM, signal.SIGINT)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+        for number in held:
+            signal.raise_signal(number)
+
+
 ReadyCheck: TypeAlias = Callable[["Service"], object]
 
 
@@ -122,7 +142,7 @@ class Service:
         """Start the process and return at once; `wait_until_ready` follows."""
         if self.is_running:
             raise ServiceFailed(f"{self.name} is running already")
-        with self.log.open("ab") as log:
+        with self.log.open("ab") as log, _undisturbed():
             self._log_start = log.tell()
             self._process = subprocess.Popen(
                 self.command,

@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 log = get_task_logger(__name__)
 
 
-@app.task(name="pipeline.send_event", base=EventTask, queue="ingest")
+@app.task(name="pipeline.send_event", base=EventTask)
 def send_event(event: Any) -> None:
     """Take in one event: `send_event.delay(event)`."""
     _ingest([event])
 
 
-@app.task(name="pipeline.send_events", base=EventTask, queue="ingest")
+@app.task(name="pipeline.send_events", base=EventTask)
 def send_events(events: Any) -> None:
     """Take in many events with one message: `send_events.delay([event, ...])`."""
     _ingest(events if isinstance(events, list) else [events])

@@ -15,7 +15,7 @@ log = get_task_logger(__name__)
 _SWEEP_EVERY_S = 2.0
 
 
-@app.task(name="pipeline.renew_session", base=PipelineTask, queue="upkeep")
+@app.task(name="pipeline.renew_session", base=PipelineTask)
 def renew_session() -> None:
     """Log in anew, so that no delivery meets an expired session. A login is no API call."""
     from pipeline.tasks.runtime import runtime
@@ -23,7 +23,7 @@ def renew_session() -> None:
     _report("the session was not renewed", runtime().session.renew_now)
 
 
-@app.task(name="pipeline.refresh_describe", base=PipelineTask, queue="upkeep")
+@app.task(name="pipeline.refresh_describe", base=PipelineTask)
 def refresh_describe() -> None:
     """Describe every configured object again. Costs one API call."""
     from pipeline.tasks.runtime import runtime
@@ -32,7 +32,7 @@ def refresh_describe() -> None:
     _report("the describe cache was not refreshed", lambda: held.describes.refresh(held.settings.destination.objects))
 
 
-@app.task(name="pipeline.sync_quota", base=PipelineTask, queue="upkeep")
+@app.task(name="pipeline.sync_quota", base=PipelineTask)
 def sync_quota() -> None:
     """Ask for the org's usage while the gate is closed by it, to see when calls are there again."""
     from pipeline.tasks.runtime import runtime
