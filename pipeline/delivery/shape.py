@@ -58,7 +58,7 @@ def shape(operation: Operation, describe: ObjectDescribe) -> Shaped:
             dropped.append(Dropped(name, f"{describe.name} has no field {custom_name(name)}"))
         elif target.name not in fields:
             _take(fields, name, value, target, dropped, clears=clears)
-    fields.update({name: value for name, value in match.items() if name in fields})
+    fields.update({name: value for name, value in match.items() if name in fields and not is_lookup(value)})
     on_create = _shape_fields(operation.on_create, describe, dropped, clears=False)
     lookups = _shape_lookups(operation, describe, dropped)
     return Shaped(match, fields, on_create, lookups, tuple(dropped))
@@ -78,6 +78,11 @@ def for_update(shaped: Shaped, describe: ObjectDescribe) -> dict[str, Json]:
 def missing_required(fields: Mapping[str, Json], describe: ObjectDescribe) -> list[str]:
     """Return the fields without which Salesforce refuses a new record, and which `fields` does not give."""
     return [name for name, one in describe.fields.items() if one.required_on_create and fields.get(name) is None]
+
+
+def is_lookup(value: Json) -> bool:
+    """Tell whether a match value is not a value but names, as a `Lookup` does, the record whose Id it is."""
+    return isinstance(value, dict) and value.keys() == {"object", "match"}
 
 
 def custom_name(trait: str) -> str:
@@ -205,8 +210,10 @@ def _shape_match(operation: Operation, describe: ObjectDescribe) -> tuple[dict[s
 
 def _match_value(value: Json, target: Field, describe: ObjectDescribe) -> Json:
     """Cast a value to look for. What has to be altered to fit would find, or become, another record."""
-    if isinstance(value, dict):
-        return value  # the record that a lookup will name
+    if is_lookup(value):
+        return value  # the record that it names is not known yet
+    if isinstance(value, dict | list):
+        raise Unfit("an object or a list selects no record")
     written = cast_value(value, target)
     if written is None:
         raise Unfit("it is blank")

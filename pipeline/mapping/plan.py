@@ -190,8 +190,7 @@ def _compile_action(action: Action, index: int, *, stands_in: bool) -> CompiledR
 
     def draft(event: Mapping[str, Json]) -> Draft:
         drafted = Draft({}, {}, {}, {}, {})
-        drafted.match = match.values(event)
-        _lengthen_id(drafted.match)
+        drafted.match = _selecting(match.values(event))
         references = match.lookups_of(event)
         drafted.match.update(cast("dict[str, Json]", references))
         if wanted and (not drafted.match if any_will_do else len(drafted.match) < len(wanted)):
@@ -236,11 +235,16 @@ def _narrow(draft: Draft, lookup_fields: tuple[str, ...]) -> None:
             draft.match[name] = draft.fields[name] = value
 
 
-def _lengthen_id(match: dict[str, Json]) -> None:
-    """Write an Id in its long form, which keys can compare without case as they compare everything."""
+def _selecting(found: Mapping[str, Json]) -> dict[str, Json]:
+    """Return the values that can select a record: an object or a list cannot.
+
+    An Id gets its long form, which keys can compare without case as they compare everything.
+    """
+    match: dict[str, Json] = {name: value for name, value in found.items() if not isinstance(value, dict | list)}
     for name, value in match.items():
         if name.lower() == "id" and isinstance(value, str):
             match[name] = long_id(value.strip()) or value
+    return match
 
 
 def _trait_named(traits: Mapping[str, Json], field: str) -> Json:
