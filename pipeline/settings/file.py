@@ -54,6 +54,13 @@ class _Document:
         return self.lines.get(where, 1)
 
 
+class _Wrong(yaml.MarkedYAMLError):
+    """Something that YAML allows and a destination does not; the problem says what to write instead."""
+
+    def __init__(self, problem: str, node: yaml.Node) -> None:
+        super().__init__(None, None, problem, node.start_mark)
+
+
 class _Loader(yaml.SafeLoader):
     """YAML as people expect it: `on` and `no` are words, 2026-01-01 is text, 0123 is not octal."""
 
@@ -70,7 +77,11 @@ for _tag, _pattern, _first in (
 
 
 def _parse(text: str, name: str) -> _Document:
-    loader = _Loader(text)
+    try:
+        loader = _Loader(text)
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise ConfigurationError(f"{name}, line {line}: holds a control character; save it as plain text") from None
     try:
         node = loader.get_single_node()
         document = _Document()
@@ -80,8 +91,6 @@ def _parse(text: str, name: str) -> _Document:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
         raise ConfigurationError(f"{name}, line {line}: {_yaml_problem(error)}") from None
-    except yaml.YAMLError:
-        raise ConfigurationError(f"{name}, line 1: holds characters that YAML forbids; save it as text") from None
     except RecursionError:
         raise ConfigurationError(f"{name}, line 1: is nested too deeply to be a destination") from None
     finally:
@@ -95,6 +104,8 @@ def _parse(text: str, name: str) -> _Document:
 
 def _yaml_problem(error: yaml.MarkedYAMLError) -> str:
     problem = error.problem or "is not YAML"
+    if isinstance(error, _Wrong):
+        return problem
     if "\\t" in problem or "'\t'" in problem:
         return "a tab cannot indent YAML; write spaces"
     if "mapping values are not allowed" in problem:
@@ -110,27 +121,35 @@ def _yaml_problem(error: yaml.MarkedYAMLError) -> str:
 def _build(loader: _Loader, node: yaml.Node, where: Location, document: _Document, around: list[yaml.Node]) -> Any:
     """Turn a node into a value, noting the line of every place. `around` are the nodes it stands in."""
     if node in around:
-        raise yaml.constructor.ConstructorError(None, None, "an alias cannot stand inside itself", node.start_mark)
+        raise _Wrong("an alias stands inside itself; write the values out", node)
     if len(document.lines) >= _MOST_NODES:
-        raise yaml.constructor.ConstructorError(None, None, "aliases make the file too large", node.start_mark)
+        raise _Wrong("aliases make the file too large; write the values out", node)
     document.lines.setdefault(where, node.start_mark.line + 1)
     inside = [*around, node]
     if isinstance(node, yaml.SequenceNode):
         return [_build(loader, one, (*where, index), document, inside) for index, one in enumerate(node.value)]
     if not isinstance(node, yaml.MappingNode):
         return loader.construct_object(node, deep=True)
-    own = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+    _refuse_repeated_keys(node)
     loader.flatten_mapping(node)
     built: dict[Hashable, Any] = {}
     for key_node, value_node in node.value:
         if not isinstance(key_node, yaml.ScalarNode):
-            raise yaml.constructor.ConstructorError(None, None, "a key has to be text", key_node.start_mark)
+            raise _Wrong("a key has to be text; write it as one word, or in quotes", key_node)
         key = str(key_node.value)
-        if own.count(key) > 1:
-            raise yaml.constructor.ConstructorError(None, None, f"the key {key} is there twice", key_node.start_mark)
         document.lines[(*where, key)] = key_node.start_mark.line + 1
         built[key] = _build(loader, value_node, (*where, key), document, inside)
     return built
+
+
+def _refuse_repeated_keys(node: yaml.MappingNode) -> None:
+    """Refuse a key that stands twice in one mapping, of which YAML would quietly keep the last."""
+    seen: set[str] = set()
+    for key_node, _ in node.value:
+        if isinstance(key_node, yaml.ScalarNode):
+            if key_node.value in seen:
+                raise _Wrong(f"{key_node.value} is there twice; keep one of the two", key_node)
+            seen.add(key_node.value)
 
 
 def _flatten(messages: Any, where: Location = ()) -> Iterator[tuple[Location, str]]:

@@ -183,10 +183,16 @@ class ActionSchema(RuleSection):
     on = fields.Nested(
         OnSchema,
         required=True,
-        error_messages={"required": "is missing; write which events it is for, as on: {type: track, event: Signed Up}"},
+        error_messages={
+            "required": "is missing; write which events it is for, as on: {{type: track, event: Signed Up}}"
+        },
     )
     operation = Choice(("create", "read", "update", "upsert", "delete"), required=True)
-    object = ApiName(required=True, metadata={"description": "the API name of the object"})
+    object = ApiName(
+        required=True,
+        error_messages={"required": "is missing; write the API name of the object, such as Case"},
+        metadata={"description": "the API name of the object"},
+    )
     match = Sources(metadata={"description": "path of the event: field, all of which select the record"})
 
     @validates_schema

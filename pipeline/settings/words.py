@@ -35,7 +35,7 @@ _STANDARD_OBJECTS: Final = {
 
 def did_you_mean(written: str, known: Sequence[str]) -> str:
     """Return the known word that is closest to what was written, or all of them."""
-    close = difflib.get_close_matches(written.lower(), [word.lower() for word in known], n=1, cutoff=0.6)
+    close = difflib.get_close_matches(written.lower(), [word.lower() for word in known], n=1, cutoff=0.7)
     if close:
         return f"did you mean {next(word for word in known if word.lower() == close[0])}?"
     return f"write one of {', '.join(known)}"
@@ -43,7 +43,7 @@ def did_you_mean(written: str, known: Sequence[str]) -> str:
 
 def shown(value: Any) -> str:
     """Return a value as an error message repeats it: in quotes, and not more than a line of it."""
-    text = f'"{value}"' if isinstance(value, str) else {True: "true", False: "false"}.get(value, str(value))
+    text = f'"{value}"' if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else str(value)
     return text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 3] + "..."
 
 
@@ -83,8 +83,7 @@ class Choice(ConfigField):
 
     def __init__(self, choices: Sequence[str], **kwargs: Any) -> None:
         self.choices = choices
-        self.default_error_messages = {"required": f"is missing; write one of {', '.join(choices)}"}
-        super().__init__(**kwargs)
+        super().__init__(error_messages={"required": f"is missing; write one of {', '.join(choices)}"}, **kwargs)
 
     def read(self, value: Any) -> str:
         """Take one of the choices as it is written."""
