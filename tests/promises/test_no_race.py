@@ -6,6 +6,7 @@ import requests
 
 from pipeline import send_event
 from pipeline.local import LocalStack, connect_producer, wait_until
+from pipeline.tasks.deliver import deliver
 
 FOUR_WORKERS = {f"worker-{number}": () for number in range(1, 5)}
 
@@ -18,6 +19,7 @@ def test_two_hundred_identifies_for_one_new_person_make_one_lead_whatever_worker
         workers=FOUR_WORKERS, emulator_arguments=("--latency-ms", "50"), destination="linger: 0.01\n", has_beat=False
     )
     connect_producer(stack.redis.url)
+    # Wake-ups are messages: they come twice, or late. Here they come so often that every worker delivers at once.
     spellings = ("new@example.com", "New@Example.com", " new@example.com", "NEW@EXAMPLE.COM ")
     for number in range(200):
         send_event.delay(
@@ -28,10 +30,11 @@ def test_two_hundred_identifies_for_one_new_person_make_one_lead_whatever_worker
                 "integrations": {"Salesforce": True},
             }
         )
+        deliver.apply_async(("Lead", f"repeated-{number}"), queue="salesforce.Lead")
 
     def all_applied() -> bool:
         with stack.redis.client() as client:
-            return int(client.hget("pipeline:{Lead}:counts", "applied") or 0) == 200
+            return int(client.hget("pipeline:{Lead}:counts", "applied") or 0) >= 200
 
     wait_until(all_applied, what="all 200 applied", within_s=60)
     leads = requests.get(f"{stack.emulator_url}/_emulator/records/Lead", timeout=10).json()
