@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -45,6 +46,9 @@ _DUPLICATE_RULE_HEADER_SINCE = 52.0
 # Recently used items are for people. The header is documented for single records only, so it goes on the request and
 # never into a subrequest, where Salesforce takes only the headers that the resource supports ("MRU Header").
 _ON_EVERY_REQUEST = {"Sforce-Mru": "updateMru=false"}
+
+# A session is there at once, or after a login of a second or two; whoever has waited longer had better start over.
+START_WITHIN_S: Final = 4.0
 
 Usage: TypeAlias = Callable[[int, int], None]
 
@@ -170,6 +174,15 @@ def _at_most_a_collection(members: Sequence[object]) -> None:
         raise ValueError(f"a collection holds 1 to {MOST_RECORDS} records, not {len(members)}")
 
 
+@dataclass(frozen=True, slots=True)
+class _Request:
+    method: str
+    path: str
+    data: str | None
+    headers: Mapping[str, str]
+    latest: float  # of time.monotonic: when it may start at the latest
+
+
 class Org:
     """One org, its REST API spoken through simple-salesforce with the session all workers share.
 
@@ -193,7 +206,8 @@ class Org:
         self.api_version = api_version
         self.calls: Counter[str] = Counter()
         self._store = store
-        self._session = (transport or Transport(endpoint_url=store.endpoint_url)).session()
+        self._transport = transport or Transport(endpoint_url=store.endpoint_url)
+        self._session = self._transport.session()
         self._on_usage = on_usage
         self._write_headers = {"Sforce-Auto-Assign": auto_assign}
         if not re.fullmatch(r"\d\d\.0", api_version):
@@ -202,23 +216,41 @@ class Org:
             self._write_headers["Sforce-Duplicate-Rule-Header"] = f"allowSave={str(allow_duplicates).lower()}"
         self._client: tuple[OrgSession, Salesforce] | None = None
 
-    def send(self, subrequests: Sequence[Subrequest], *, headers: Mapping[str, str] | None = None) -> list[Subresponse]:
+    @property
+    def slowest_send_s(self) -> float:
+        """The longest that `send` can take from its call to the end of its last request; a lease has to outlive it."""
+        return START_WITHIN_S + self._transport.slowest_request_s
+
+    def send(
+        self, subrequests: Sequence[Subrequest], *, headers: Mapping[str, str] | None = None, by: float | None = None
+    ) -> list[Subresponse]:
         """Make exactly one API call and return the answer to each subrequest, in order.
 
         One subrequest goes to its resource, several go as one composite request, each on its own (allOrNone and
         collateSubrequests false); so does a single one whose address is too long. `headers` are added to all writes
         and override the defaults. A session that has expired is renewed and the call repeated once: the refused one
-        did nothing, though it may be counted.
+        did nothing, though it may be counted. No request starts after `by` (of time.monotonic), nor later than a few
+        seconds after the call, however long a session took to get or the process was stopped: whoever holds a lease
+        over what is written can tell when it is safe to let go.
 
         A refusal that concerns one subrequest is its Subresponse, even when it was sent alone (HTTP 300, 400, 404).
         Raises Refused for a refusal of the whole request, Unavailable where the org cannot serve, NoAnswer where no
         whole answer came, LoginRefused where no session can be had; ValueError for what would be a mistake of ours: no
         subrequests, more than 25, more than 5 collections and queries, NaN.
         """
+        latest = time.monotonic() + START_WITHIN_S
+        if by is not None:
+            latest = min(latest, by)
         write_headers = {**self._write_headers, **(headers or {})}
-        if len(subrequests) == 1 and self._fits_an_address(subrequests[0]):
-            return [self._send_alone(subrequests[0], write_headers)]
-        return self._send_together(subrequests, write_headers)
+        if len(subrequests) == 1 and len(subrequests[0].path) <= LONGEST_URL:
+            (one,) = subrequests
+            own_headers = write_headers if one.method in _WRITES else {}
+            return [self._call(_Request(one.method, one.path, _encoded(one.body), own_headers, latest))]
+        body = _composite(subrequests, self.api_version, write_headers)
+        answer = self._call(_Request("POST", _COMPOSITE, body, write_headers, latest))
+        if not answer.ok:
+            raise Refused(answer.status, answer.errors, resource=_COMPOSITE)
+        return _composite_answers(answer.body, len(subrequests))
 
     def query_rest(self, next_records_url: str) -> Subresponse:
         """Get the next page of a query, from the `nextRecordsUrl` of the page before. One API call for each page."""
@@ -237,59 +269,29 @@ class Org:
             raise Refused(answer.status, answer.errors, resource="limits") from None
         return limit - remaining, limit
 
-    def _fits_an_address(self, subrequest: Subrequest) -> bool:
-        return len(subrequest.path) <= LONGEST_URL
-
-    def _send_alone(self, subrequest: Subrequest, write_headers: Mapping[str, str]) -> Subresponse:
-        headers = write_headers if subrequest.method in _WRITES else {}
-        return self._call(subrequest.method, subrequest.path, subrequest.body, headers)
-
-    def _send_together(self, subrequests: Sequence[Subrequest], write_headers: Mapping[str, str]) -> list[Subresponse]:
-        _check_composite(subrequests)
-        # A subrequest inherits only Accept, Authorization and Content-Type from the request (REST API guide,
-        # "Composite Request Body"): what is to hold for a write has to stand in the write itself.
-        wanted = [
-            {
-                "method": one.method,
-                "url": f"/services/data/v{self.api_version}/{one.path}",
-                "referenceId": f"r{position}",
-                **({"body": one.body} if one.body is not None else {}),
-                **({"httpHeaders": dict(write_headers)} if one.method in _WRITES else {}),
-            }
-            for position, one in enumerate(subrequests)
-        ]
-        body: Any = {"allOrNone": False, "collateSubrequests": False, "compositeRequest": wanted}
-        answer = self._call("POST", _COMPOSITE, body, write_headers)
-        if not answer.ok:
-            raise Refused(answer.status, answer.errors, resource="composite")
-        return _composite_answers(answer.body, len(subrequests))
-
-    def _call(self, method: str, path: str, body: Json, headers: Mapping[str, str]) -> Subresponse:
+    def _call(self, request: "_Request") -> Subresponse:
         session = self._store.get()
         try:
-            return self._call_with(session, method, path, body, headers)
+            return self._call_with(session, request)
         except Refused as refused:
             if refused.status != requests.codes.unauthorized or not refused.codes & _SESSION_IS_OVER:
                 raise
-        return self._call_with(self._store.renew(session), method, path, body, headers)
+        return self._call_with(self._store.renew(session), request)
 
-    def _call_with(
-        self, session: OrgSession, method: str, path: str, body: Json, headers: Mapping[str, str]
-    ) -> Subresponse:
-        data = None if body is None else json.dumps(body, separators=(",", ":"), allow_nan=False)
-        if path == _COMPOSITE and data is not None and "@{" in data:
-            raise Refused(0, (ErrorDetail(REFERENCE_IN_VALUE),), resource=_COMPOSITE)
-        resource = _resource(path)
+    def _call_with(self, session: OrgSession, request: "_Request") -> Subresponse:
+        resource = _resource(request.path)
         client = self._client_for(session)
         seen: list[requests.Response] = []
+        if time.monotonic() > request.latest:
+            raise NoAnswer(sent=False, why="too late to start")
         try:
             client._call_salesforce(  # noqa: SLF001  (its public form hides the status and chokes on empty answers)
-                method,
-                client.base_url + path,
+                request.method,
+                client.base_url + request.path,
                 name=resource,
-                data=data,
+                data=request.data,
                 # simple-salesforce asks for indented answers, which are a third larger; None takes its header out.
-                headers={**_ON_EVERY_REQUEST, **headers, "X-PrettyPrint": None},
+                headers={**_ON_EVERY_REQUEST, **request.headers, "X-PrettyPrint": None},
                 hooks={"response": lambda response, **_: seen.append(response)},
                 # A redirect would turn a write into a GET of somewhere else.
                 allow_redirects=False,
@@ -355,12 +357,34 @@ def _seconds(retry_after: str | None) -> float | None:
     return float(retry_after) if retry_after is not None and retry_after.strip().isdigit() else None
 
 
-def _check_composite(subrequests: Sequence[Subrequest]) -> None:
+def _encoded(body: Json) -> str | None:
+    """Write a body as JSON. Raises ValueError for numbers that JSON does not have."""
+    return None if body is None else json.dumps(body, separators=(",", ":"), allow_nan=False)
+
+
+def _composite(subrequests: Sequence[Subrequest], api_version: str, write_headers: Mapping[str, str]) -> str | None:
+    """Write the body of a composite request. Raises as `send` says."""
     if not 1 <= len(subrequests) <= MOST_SUBREQUESTS:
         raise ValueError(f"a composite request holds 1 to {MOST_SUBREQUESTS} subrequests, not {len(subrequests)}")
     weighty = sum(one.resource in {"query", "queryAll", "composite/sobjects"} for one in subrequests)
     if weighty > MOST_COLLECTIONS:
         raise ValueError(f"a composite request holds {MOST_COLLECTIONS} collections and queries, not {weighty}")
+    # A subrequest inherits only Accept, Authorization and Content-Type from the request (REST API guide, "Composite
+    # Request Body"): what is to hold for a write has to stand in the write itself.
+    wanted: list[Json] = [
+        {
+            "method": one.method,
+            "url": f"/services/data/v{api_version}/{one.path}",
+            "referenceId": f"r{position}",
+            **({"body": one.body} if one.body is not None else {}),
+            **({"httpHeaders": dict(write_headers)} if one.method in _WRITES else {}),
+        }
+        for position, one in enumerate(subrequests)
+    ]
+    data = _encoded({"allOrNone": False, "collateSubrequests": False, "compositeRequest": wanted})
+    if data is not None and "@{" in data:
+        raise Refused(0, (ErrorDetail(REFERENCE_IN_VALUE),), resource=_COMPOSITE)
+    return data
 
 
 def _composite_answers(body: Any, how_many: int) -> list[Subresponse]:

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import math
+import time
 
 import pytest
 
@@ -10,6 +11,7 @@ from pipeline.errors import ConfigurationError
 from pipeline.salesforce.client import (
     LONGEST_URL,
     REFERENCE_IN_VALUE,
+    START_WITHIN_S,
     Org,
     Subrequest,
     create,
@@ -111,6 +113,32 @@ def test_a_session_refused_twice_is_not_renewed_again(scripted_org: ScriptedOrg,
         org.send([create("Lead", [LEAD])])
     assert refused.value.status == 401
     assert len(scripted_org.logins) == 2
+
+
+def test_no_request_starts_when_its_time_is_over(scripted_org: ScriptedOrg, org: Org) -> None:
+    org.send([create("Lead", [LEAD])], by=time.monotonic() + 60)
+    with pytest.raises(NoAnswer) as late:
+        org.send([create("Lead", [LEAD])], by=time.monotonic() - 0.001)
+    assert not late.value.sent
+    assert len(scripted_org.seen) == 1
+
+
+def test_a_call_is_not_repeated_when_the_renewal_took_too_long(
+    scripted_org: ScriptedOrg, org: Org, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    org.send([create("Lead", [LEAD])])
+    scripted_org.answers.append(EXPIRED)
+    clock = time.monotonic
+
+    def later() -> float:
+        return clock() + (START_WITHIN_S + 1 if len(scripted_org.logins) > 1 else 0)
+
+    monkeypatch.setattr(time, "monotonic", later)
+    with pytest.raises(NoAnswer) as late:
+        org.send([create("Lead", [LEAD])])
+    assert not late.value.sent
+    assert len(scripted_org.seen) == 2
+    assert org.slowest_send_s == START_WITHIN_S + org._transport.slowest_request_s
 
 
 def test_a_401_that_is_not_about_the_session_does_not_renew_it(scripted_org: ScriptedOrg, org: Org) -> None:

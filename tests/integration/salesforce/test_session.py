@@ -104,6 +104,14 @@ def test_a_worker_killed_while_logging_in_holds_the_others_up_only_so_long(
     assert store.get().session_id == "token-1"
 
 
+def test_a_worker_that_was_too_slow_leaves_the_lock_of_its_successor_alone(
+    scripted_org: ScriptedOrg, store: SessionStore, redis_client: redis.Redis
+) -> None:
+    scripted_org.before_login = lambda: redis_client.set(RENEWING_KEY, "its successor's")
+    store.get()
+    assert redis_client.get(RENEWING_KEY) == b"its successor's"
+
+
 def test_waiting_for_another_worker_s_login_ends(
     redis_client: redis.Redis, scripted_org: ScriptedOrg, credentials: Credentials
 ) -> None:

@@ -161,6 +161,15 @@ def test_updates_and_deletes_name_their_records(emulator: Emulator, real_org: Or
     assert again.results()[0].errors[0].code == "ENTITY_IS_DELETED"
 
 
+def test_two_hundred_records_are_deleted_in_one_call(emulator: Emulator, real_org: Org) -> None:
+    (created,) = real_org.send([create("Lead", leads(200))])
+    before = emulator.api_calls()
+    (deleted,) = real_org.send([delete([str(result.id) for result in created.results()])])
+    assert all(result.success for result in deleted.results())
+    assert emulator.api_calls() == before + 1
+    assert emulator.records("Lead") == []
+
+
 def test_a_collection_with_an_unknown_field_is_refused_alone(real_org: Org) -> None:
     bad = [{**leads(1)[0], "Nowhere__c": 1}]
     good, refused = real_org.send([create("Lead", leads(1)), create("Lead", bad)])
