@@ -204,7 +204,7 @@ def of_failure(error: PipelineError) -> RetryAt | Split | Paused:
     if isinstance(error, NoAnswer | Unavailable):
         return Paused(str(error), "", needs_operator=False)
     if isinstance(error, LoginRefused):
-        return Paused(str(error), error.advice, needs_operator=True)
+        return Paused(f"Salesforce refused the login ({error.code})", error.advice, needs_operator=True)
     if isinstance(error, Refused):
         return of_part(error.errors)
     if isinstance(error, ConfigurationError):

@@ -94,6 +94,14 @@ class Pause:
         """Let delivery go on: something was delivered, so the org is well. Pauses by hand stay."""
         self._redis.delete(_CIRCUIT)
 
+    def probe_soon(self) -> None:
+        """Make the next probe due now: a worker has started, perhaps with the credentials that were wrong before.
+
+        A login that was refused is not repeated for it: the session store remembers which credentials were.
+        """
+        if self._redis.exists(_CIRCUIT):
+            self._redis.hset(_CIRCUIT, "next_ms", 0)
+
     def hold(self, object_name: str | None = None) -> None:
         """Pause by hand: everything, or one object."""
         self._redis.hsetnx(_HELD, object_name or _ALL, str(round(time.time() * 1000)))

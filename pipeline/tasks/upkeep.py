@@ -1,6 +1,7 @@
 """Upkeep: what beat starts from time to time, and the sweep that every worker runs by itself, beat or no beat."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from celery.bootsteps import StartStopStep
 from celery.utils.log import get_task_logger
@@ -10,6 +11,9 @@ from pipeline.app import app
 from pipeline.errors import PipelineError
 from pipeline.tasks.base import PipelineTask
 
+if TYPE_CHECKING:
+    from pipeline.tasks.runtime import Runtime
+
 log = get_task_logger(__name__)
 
 _SWEEP_EVERY_S = 2.0
@@ -18,26 +22,20 @@ _SWEEP_EVERY_S = 2.0
 @app.task(name="pipeline.renew_session", base=PipelineTask)
 def renew_session() -> None:
     """Log in anew, so that no delivery meets an expired session. A login is no API call."""
-    from pipeline.tasks.runtime import runtime
-
-    _report("the session was not renewed", runtime().session.renew_now)
+    _report("the session was not renewed", _runtime().session.renew_now)
 
 
 @app.task(name="pipeline.refresh_describe", base=PipelineTask)
 def refresh_describe() -> None:
     """Describe every configured object again. Costs one API call."""
-    from pipeline.tasks.runtime import runtime
-
-    held = runtime()
+    held = _runtime()
     _report("the describe cache was not refreshed", lambda: held.describes.refresh(held.settings.destination.objects))
 
 
 @app.task(name="pipeline.sync_quota", base=PipelineTask)
 def sync_quota() -> None:
     """Ask for the org's usage while the gate is closed by it, to see when calls are there again."""
-    from pipeline.tasks.runtime import runtime
-
-    held = runtime()
+    held = _runtime()
     _report("the quota was not read", lambda: held.gate.sync(held.org))
 
 
@@ -45,9 +43,8 @@ def sweep_all() -> None:
     """Sweep every object that ever had an operation. Raises RedisError when the state store is out of reach."""
     from pipeline.inbox.inbox import objects
     from pipeline.tasks.deliver import sweep_one
-    from pipeline.tasks.runtime import runtime
 
-    held = runtime()
+    held = _runtime()
     for object_name in objects(held.redis):
         sweep_one(object_name, held)
 
@@ -69,8 +66,9 @@ class Sweeper(StartStopStep):
         self._entry: Any = None
 
     def start(self, parent: Any) -> None:
-        """Begin to sweep."""
-        self._entry = parent.timer.call_repeatedly(_SWEEP_EVERY_S, _sweep_quietly)
+        """Begin to sweep; what made delivery wait may be mended, now that a worker starts."""
+        _quietly(_try_again)
+        self._entry = parent.timer.call_repeatedly(_SWEEP_EVERY_S, lambda: _quietly(sweep_all))
 
     def stop(self, parent: Any) -> None:  # noqa: ARG002  (celery's signature)
         """Sweep no more."""
@@ -79,11 +77,21 @@ class Sweeper(StartStopStep):
             self._entry = None
 
 
-def _sweep_quietly() -> None:
+def _quietly(action: Callable[[], None]) -> None:
     try:
-        sweep_all()
+        action()
     except (RedisError, OSError, PipelineError) as error:
-        log.warning("no sweep this time: %s", type(error).__name__)
+        log.warning("upkeep did not get through: %s", type(error).__name__)
+
+
+def _try_again() -> None:
+    _runtime().pause.probe_soon()
+
+
+def _runtime() -> "Runtime":
+    from pipeline.tasks.runtime import runtime
+
+    return runtime()
 
 
 app.steps["worker"].add(Sweeper)

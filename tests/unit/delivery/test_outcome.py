@@ -83,7 +83,7 @@ def test_faults_of_the_org_pause_and_spend_no_attempt() -> None:
     assert isinstance(of_failure(Unavailable(503)), Paused)
     assert isinstance(of_failure(NoAnswer(sent=False, why="refused")), Paused)
     assert of_failure(LoginRefused("INVALID_LOGIN", "do this")) == Paused(
-        "Salesforce refused the login (INVALID_LOGIN): do this", "do this", needs_operator=True
+        "Salesforce refused the login (INVALID_LOGIN)", "do this", needs_operator=True
     )
     assert isinstance(of_failure(ConfigurationError("no credentials")), Paused)
     assert isinstance(of_failure(Refused(403, (ErrorDetail("REQUEST_LIMIT_EXCEEDED"),))), Paused)
