@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs
 
 import jwt
@@ -17,6 +18,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from pipeline.errors import ConfigurationError
+from pipeline.local import LocalRedis
 from pipeline.salesforce.credentials import Credentials
 from pipeline.salesforce.errors import LoginRefused, NoAnswer, Unavailable
 from pipeline.salesforce.login import SOAP_LOGIN_VERSION
@@ -89,6 +91,25 @@ def test_a_session_renewed_by_another_worker_is_used_as_it_is(scripted_org: Scri
     stale = store.get()
     renewed = store.renew(stale)
     assert store.renew(stale) == renewed
+    assert len(scripted_org.logins) == 2
+
+
+def test_a_session_renewed_between_the_look_and_the_lock_is_used_as_it_is(
+    scripted_org: ScriptedOrg, credentials: Credentials, redis_server: LocalRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with redis_server.client() as mine, redis_server.client() as its:
+        store = SessionStore(mine, credentials, endpoint_url=scripted_org.url)
+        other = SessionStore(its, credentials, endpoint_url=scripted_org.url)
+        stale = store.get()
+        take_lock = mine.set
+
+        def overtaken(name: str, *args: Any, **options: Any) -> Any:
+            if name == RENEWING_KEY:
+                other.renew(stale)
+            return take_lock(name, *args, **options)
+
+        monkeypatch.setattr(mine, "set", overtaken)
+        assert store.renew(stale).session_id == "token-2"
     assert len(scripted_org.logins) == 2
 
 

@@ -54,6 +54,14 @@ def test_an_answer_lost_after_sending_is_uncertain_and_the_write_is_not_repeated
     assert org.calls["composite/sobjects"] == 1
 
 
+def test_a_body_that_trickles_for_ever_is_given_up_in_time(scripted_org: ScriptedOrg, org: Org) -> None:
+    scripted_org.answers.append(Answer(body={"records": "x" * 1000}, fault="trickle"))
+    started = time.monotonic()
+    with pytest.raises(NoAnswer):
+        org.send(A_LEAD)
+    assert time.monotonic() - started < 5, "fifty seconds of trickling were not waited for"
+
+
 def test_an_answer_may_be_compressed(scripted_org: ScriptedOrg, org: Org) -> None:
     scripted_org.answers.append(Answer(body=ROWS, fault="gzip"))
     assert org.send([query("SELECT Id FROM Lead")])[0].body == ROWS

@@ -57,7 +57,8 @@ def test_what_was_granted_before_the_quota_is_known_counts(gate: QuotaGate) -> N
     before = drain(gate)
     gate.observe(10, 100_000)
     burst = int((0.8 * 100_000 - 1000) / 145)
-    assert drain(gate) == burst - before
+    seconds_of_refill = 10  # far more than the test takes
+    assert burst - before <= drain(gate) <= burst - before + seconds_of_refill
 
 
 def test_a_day_s_grants_stay_within_the_budget(client: fakeredis.FakeRedis, gate: QuotaGate) -> None:
@@ -150,7 +151,7 @@ def test_the_slot_of_a_killed_worker_is_forgotten(client: fakeredis.FakeRedis) -
 
 
 def test_what_is_given_back_can_be_taken_again_but_only_once(gate: QuotaGate) -> None:
-    gate.observe(0, 100_000)
+    gate.observe(0, 5_000)  # refills one call in half a minute
     free = gate.status().free_now
     gate.take(2, "a")
     assert gate.status().free_now == free - 2
@@ -241,9 +242,9 @@ def test_a_gate_closed_by_usage_asks_the_org_now_and_then(client: fakeredis.Fake
 
 
 def test_asking_for_the_usage_is_paid_from_the_bucket(gate: QuotaGate) -> None:
-    gate.observe(80_000, 100_000)
+    gate.observe(4_000, 5_000)
     free = gate.status().free_now
-    gate.sync(Org(lambda: (80_000, 100_000)))
+    gate.sync(Org(lambda: (4_000, 5_000)))
     assert gate.status().free_now == free - 1
 
 
