@@ -45,7 +45,7 @@ def shape(operation: Operation, describe: ObjectDescribe) -> Shaped:
     said = operation.options.get("refusal")
     if said is not None:
         return Shaped(refusal=str(said))
-    match, refusal = _shape_match(operation, describe)
+    match, refusal = shape_match(operation.match, describe, any_will_do=operation.options.get("join") == "or")
     if refusal is not None:
         return Shaped(refusal=refusal)
     clears = operation.options.get("clear_nulls") is True
@@ -62,6 +62,33 @@ def shape(operation: Operation, describe: ObjectDescribe) -> Shaped:
     on_create = _shape_fields(operation.on_create, describe, dropped, clears=False)
     lookups = _shape_lookups(operation, describe, dropped)
     return Shaped(match, fields, on_create, lookups, tuple(dropped))
+
+
+def shape_match(
+    match: Mapping[str, Json], describe: ObjectDescribe, *, any_will_do: bool = False
+) -> tuple[dict[str, Json], str | None]:
+    """Return a match by API names with cast values, and why it can never find a record, if so.
+
+    For an operation's own match, and for that of a `Lookup` by the describe of the object it looks in. Where any field
+    of it selects the record, one value that can be looked for is enough.
+    """
+    shaped: dict[str, Json] = {}
+    refusals: list[str] = []
+    for name, value in match.items():
+        target = _find(describe, name)
+        if target is None:
+            refusals.append(f"{describe.name} has no field {name} to match on")
+            continue
+        if not (target.filterable or target.type == "id"):
+            refusals.append(f"{target.name} cannot be matched on: it is not filterable")
+            continue
+        try:
+            shaped[target.name] = _match_value(value, target, describe)
+        except Unfit as unfit:
+            refusals.append(f"the value to match {target.name} by does not fit: {unfit}")
+    if refusals and not (shaped and any_will_do):
+        return {}, "; ".join(refusals)
+    return shaped, None
 
 
 def for_create(shaped: Shaped, describe: ObjectDescribe) -> dict[str, Json]:
@@ -182,30 +209,6 @@ def _take(
         else:
             if written is not None:
                 shaped[target.name] = written
-
-
-def _shape_match(operation: Operation, describe: ObjectDescribe) -> tuple[dict[str, Json], str | None]:
-    """Return the match by API names with cast values, and why the record can never be looked for, if so.
-
-    With the join `or` one value that can be looked for is enough.
-    """
-    match: dict[str, Json] = {}
-    refusals: list[str] = []
-    for name, value in operation.match.items():
-        target = _find(describe, name)
-        if target is None:
-            refusals.append(f"{describe.name} has no field {name} to match on")
-            continue
-        if not (target.filterable or target.type == "id"):
-            refusals.append(f"{target.name} cannot be matched on: it is not filterable")
-            continue
-        try:
-            match[target.name] = _match_value(value, target, describe)
-        except Unfit as unfit:
-            refusals.append(f"the value to match {target.name} by does not fit: {unfit}")
-    if refusals and not (match and operation.options.get("join") == "or"):
-        return {}, "; ".join(refusals)
-    return match, None
 
 
 def _match_value(value: Json, target: Field, describe: ObjectDescribe) -> Json:

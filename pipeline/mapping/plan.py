@@ -204,6 +204,11 @@ def _compile_action(action: Action, index: int, *, stands_in: bool) -> CompiledR
     options = _options(action, action.object)
     if action.read:
         options["read"] = list(action.read)
+    if action.operation == "delete":
+        # What is gone is gone: never one of several, and never the contact that a lead became.
+        options["on_multiple"] = "error"
+        if action.object == "Lead":
+            options["on_converted"] = "skip"
     applies = compile_filter(action)
     return CompiledRule(f"actions[{index}]", action.object, action.operation, options, applies, draft, stands_in)
 

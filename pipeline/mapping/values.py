@@ -48,8 +48,8 @@ class CompiledValues:
         found: dict[str, Lookup] = {}
         for name, other, by, get in self.lookups:
             value = get(event)
-            if not is_blank(value):
-                found[name] = {"object": other, "match": {by: value}}  # type: ignore[dict-item]  # as above
+            if isinstance(value, str | int | float) and not is_blank(value):
+                found[name] = {"object": other, "match": {by: value}}
                 if on_create:
                     found[name]["on_create"] = True
         return found

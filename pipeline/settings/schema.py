@@ -84,6 +84,12 @@ class SalesforceSchema(Section):
         ("enforce", "allow_save"),
         metadata={"description": "allow_save writes records for which a duplicate rule only alerts"},
     )
+    timeout = Number(
+        least=1,
+        most=600,
+        example="60",
+        metadata={"description": "seconds to wait for an answer; a killed worker's records wait about twice as long"},
+    )
 
     def unknown_key(self, key: str, known: list[str]) -> str:
         """Send who writes a password into a file to the environment."""
@@ -208,6 +214,11 @@ class ActionSchema(RuleSection):
             errors["on_create"] = f"{operation} creates nothing; remove it"
         if "on_converted" in data and data["object"] != "Lead":
             errors["on_converted"] = "only leads are converted; remove it"
+        errors |= {
+            key: "a delete is done on one record that matches or on none; remove it"
+            for key in ("on_multiple", "on_converted")
+            if key in data and operation == "delete"
+        }
         told = {key: [problem] for key, problem in errors.items() if problem}
         if told:
             raise ValidationError(told)

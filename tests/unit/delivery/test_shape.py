@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.delivery.shape import Dropped, Shaped, for_create, for_update, missing_required, shape
+from pipeline.delivery.shape import Dropped, Shaped, for_create, for_update, missing_required, shape, shape_match
 from pipeline.operation import Operation
 from pipeline.salesforce.describe import Field, ObjectDescribe
 
@@ -343,6 +343,11 @@ def test_a_match_value_is_cast_like_any_other() -> None:
         "LastName": "813",
         "Email": "A@B.example",
     }
+
+
+def test_the_match_of_a_lookup_is_cast_by_the_object_it_looks_in() -> None:
+    assert shape_match({"lastname": 813}, LEAD) == ({"LastName": "813"}, None)
+    assert shape_match({"LastName": "x" * 81}, LEAD)[0] == {}
 
 
 def test_with_any_match_one_that_fits_is_enough() -> None:

@@ -212,6 +212,18 @@ def test_an_update_or_delete_is_by_id_or_match_and_does_not_write_it(verb: str) 
     assert operation.fields == ({} if verb == "delete" else {"Status": "Closed"})
 
 
+def test_a_delete_is_never_one_of_several_nor_a_contact_that_a_lead_became() -> None:
+    text = "actions: [{on: {type: track}, operation: delete, object: Lead, match: {properties.email: Email}}]"
+
+    (operation,) = plan(text, event(properties={"email": "ada@example.com"}))
+
+    assert operation.options == {"on_multiple": "error", "on_converted": "skip"}
+
+
+def test_a_lookup_by_an_object_or_a_list_names_no_record() -> None:
+    assert case_fields("AccountId: {lookup: Account, by: Name, from: properties.a}", properties={"a": [1]}) == {}
+
+
 def test_a_read_returns_fields_and_writes_none() -> None:
     text = (
         "actions: [{on: {type: track}, operation: read, object: Contact, match: {userId: UserId__c},"

@@ -98,6 +98,7 @@ BROKEN = [
         2,
         "match: {properties.id: Id}",
     ),
+    (ACTION.replace("create", "delete") + "  match: {a: B__c}\n  on_multiple: oldest", 6, "or on none; remove it"),
     (ACTION.replace("create", "delete"), 2, "match: {properties.id: Id}"),
     (
         ACTION.replace("create", "delete") + "  match: {a: Id}\n" + AB,
