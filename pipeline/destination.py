@@ -17,6 +17,7 @@ class Salesforce:
 
     sandbox: bool | str = False  # True, or the sandbox's name, which is appended to the username
     api_version: str = "66.0"
+    timeout: float = 60  # seconds to wait for an answer; the lease of a claim outlives it
     assignment_rules: bool | str = False  # Sforce-Auto-Assign: off, on, or the Id of one rule
     duplicate_rules: Literal["enforce", "allow_save"] = "enforce"  # allow_save passes rules that only alert
 

@@ -148,6 +148,7 @@ def test_the_defaults_it_names_are_those_of_an_empty_file() -> None:
     shown = {
         "salesforce.sandbox": defaults.salesforce.sandbox,
         "salesforce.api_version": f'"{defaults.salesforce.api_version}"',
+        "salesforce.timeout": defaults.salesforce.timeout,
         "salesforce.assignment_rules": defaults.salesforce.assignment_rules,
         "salesforce.duplicate_rules": defaults.salesforce.duplicate_rules,
         "quota.share": defaults.quota.share,
