@@ -10,13 +10,25 @@ from typing import Any, Protocol
 from pipeline.delivery.converted import for_contact
 from pipeline.delivery.lookup import Question, choose, find_references, give_rows, questions
 from pipeline.delivery.merge import Part, merge
-from pipeline.delivery.outcome import Buried, LookAgain, Paused, RetryAt, Split, of_failure, of_part, of_record
+from pipeline.delivery.outcome import (
+    Buried,
+    LookAgain,
+    Paused,
+    RetryAt,
+    Split,
+    in_words,
+    may_be_anothers_fault,
+    of_failure,
+    of_part,
+    of_record,
+)
 from pipeline.delivery.pack import COLLECTION, COLLECTIONS, Collection, pack
-from pipeline.delivery.shape import shape
+from pipeline.delivery.shape import shape, shape_match
 from pipeline.delivery.work import Work, known_at_start
 from pipeline.inbox.claims import Batch, Claim
 from pipeline.inbox.inbox import Inbox
 from pipeline.operation import in_order
+from pipeline.options import Lookup
 from pipeline.salesforce.client import RecordResult, Subrequest, Subresponse, create, delete, query, update
 from pipeline.salesforce.describe import ObjectDescribe
 from pipeline.salesforce.errors import ErrorDetail, SalesforceError, UnknownObject
@@ -122,11 +134,44 @@ class Deliverer:
         company = COLLECTION if claim.attempts <= _TRIES_IN_COMPANY else max(1, COLLECTION >> claim.attempts)
         work = Work(claim, describe, [], dict(claim.clock), company=company)
         positions = [claim.positions[index] for index in in_order(claim.operations)]
-        work.changes = merge(_shaped(work, positions, describe), claim.clock)
+        work.changes = merge(self._shaped(work, positions, describe), claim.clock)
         known = known_at_start(claim, work.changes)
         if known:
             work.know(known, fresh=False)
         return work
+
+    def _shaped(
+        self, work: Work, positions: Iterable[int], describe: ObjectDescribe, contact_id: str | None = None
+    ) -> list[Part]:
+        """Shape operations of a claim; what can never be written is buried, what had to be left out is noted."""
+        parts = []
+        for position in positions:
+            operation = work.claim.operations[work.claim.positions.index(position)]
+            if contact_id is not None:
+                operation = for_contact(operation, contact_id)
+            shaped = shape(operation, describe)
+            work.dropped[position] = shaped.dropped
+            if shaped.refusal is not None:
+                work.refuse(position, shaped.refusal)
+                continue
+            parts.append(
+                Part(
+                    position=position,
+                    time_ms=operation.event_time_ms,
+                    verb=operation.verb,
+                    match=shaped.match,
+                    fields=shaped.fields,
+                    on_create=shaped.on_create,
+                    lookups={name: self._cast(lookup) for name, lookup in shaped.lookups.items()},
+                    options=operation.options,
+                )
+            )
+        return parts
+
+    def _cast(self, lookup: Lookup) -> Lookup:
+        """Cast what a record is looked up by to the types of its own fields, which SOQL insists on."""
+        match, refusal = shape_match(lookup["match"], self._describes.get(lookup["object"]))
+        return lookup if refusal is not None else {**lookup, "match": match}
 
     def _rounds(self, works: Sequence[Work], report: Report) -> Paused | None:
         is_refreshed = False
@@ -155,7 +200,7 @@ class Deliverer:
         for work in works:
             if not work.is_redirected:
                 work.describe = describe
-                work.changes = merge(_shaped(work, work.open_positions(), describe), work.clock)
+                work.changes = merge(self._shaped(work, work.open_positions(), describe), work.clock)
 
     def _write(self, works: Sequence[Work], report: Report) -> Paused | bool:
         """Write what comes next of each key; returns a pause, or whether a collection was refused for a field."""
@@ -231,7 +276,7 @@ class Deliverer:
                 work.skip()
             elif chosen.contact_id is not None:
                 contact = self._describes.get("Contact")
-                parts = _shaped(work, work.open_positions(), contact, chosen.contact_id)
+                parts = self._shaped(work, work.open_positions(), contact, chosen.contact_id)
                 work.redirect(contact, merge(parts, work.clock), chosen.contact_id)
             else:
                 work.know(chosen.record_id, fresh=True)
@@ -290,35 +335,6 @@ class Deliverer:
             self._inbox.count_left_out(left_out)
 
 
-def _shaped(
-    work: Work, positions: Iterable[int], describe: ObjectDescribe, contact_id: str | None = None
-) -> list[Part]:
-    """Shape operations of a claim; what can never be written is buried, what had to be left out is noted."""
-    parts = []
-    for position in positions:
-        operation = work.claim.operations[work.claim.positions.index(position)]
-        if contact_id is not None:
-            operation = for_contact(operation, contact_id)
-        shaped = shape(operation, describe)
-        work.dropped[position] = shaped.dropped
-        if shaped.refusal is not None:
-            work.refuse(position, shaped.refusal)
-            continue
-        parts.append(
-            Part(
-                position=position,
-                time_ms=operation.event_time_ms,
-                verb=operation.verb,
-                match=shaped.match,
-                fields=shaped.fields,
-                on_create=shaped.on_create,
-                lookups=shaped.lookups,
-                options=operation.options,
-            )
-        )
-    return parts
-
-
 def _still_open(works: Mapping[str, Work], collection: Collection) -> Collection:
     return replace(collection, writes=tuple(write for write in collection.writes if works[write.key].is_open))
 
@@ -331,6 +347,9 @@ def _subrequest(collection: Collection) -> Subrequest:
 
 
 def _take_results(collection: Collection, works: Sequence[Work], results: Sequence[RecordResult]) -> Paused | None:
+    if len(results) > 1 and all(not one.success and may_be_anothers_fault(one.errors) for one in results):
+        _halve(works, Split(in_words(results[0].errors)))
+        return None
     for write, work, result in zip(collection.writes, works, results, strict=True):
         if result.success:
             work.succeeded(write, result.id)

@@ -186,6 +186,14 @@ def retry(reason: str, *, attempts: int, jitter: float) -> RetryAt | Buried:
     return RetryAt(backoff_s(attempts, jitter), reason)
 
 
+def may_be_anothers_fault(errors: Sequence[ErrorDetail]) -> bool:
+    """Tell whether a record may have been refused for what another one in its collection did.
+
+    A trigger or flow runs once for up to 200 records, and an exception in it fails all of them.
+    """
+    return any(error.code in _TRIGGERS for error in errors)
+
+
 def of_part(errors: Sequence[ErrorDetail]) -> Split | Paused:
     """Decide about one collection or query refused as a whole: nothing in it was done, so it can be halved."""
     meanings = [meaning_of(error) for error in errors]

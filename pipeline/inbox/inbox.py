@@ -17,6 +17,7 @@ _append, _claim, _renew, _commit, _release, _sweep, _rest = (
 )
 
 _OBJECTS = "pipeline:objects"
+_MOST_LEFT_OUT = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +142,12 @@ class Inbox:
         )
 
     def count_left_out(self, left_out: Mapping[tuple[str, str], int]) -> None:
-        """Count values that were not written: (field or trait, reason) → times."""
+        """Count values that were not written: (field or trait, reason) → times.
+
+        Producers invent trait names; past a thousand of them the others are counted together.
+        """
+        if self._redis.hlen(self._base + "left_out") >= _MOST_LEFT_OUT:
+            left_out = {("others", "their names are too many to count apart"): sum(left_out.values())}
         pipe = self._redis.pipeline(transaction=False)
         for (name, reason), times in left_out.items():
             pipe.hincrby(self._base + "left_out", f"{name}: {reason}", times)

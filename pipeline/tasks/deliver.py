@@ -106,8 +106,11 @@ def _deliver_batch(batch: "Batch", inbox: "Inbox", token: str, report: "Report",
         may_spend=lambda: report.calls - before < _CALLS or runtime.gate.spend_one(),
         is_waiting=lambda other, key: runtime.inbox(other).holds(key),
     )
-    paused = deliverer.deliver(batch, report)
-    runtime.gate.leave(token)
+    try:
+        paused = deliverer.deliver(batch, report)
+    finally:
+        unspent = max(0, _CALLS - (report.calls - before))
+        runtime.gate.give_back(unspent, token)
     if paused is None:
         runtime.pause.clear()
         return

@@ -15,7 +15,7 @@ from pipeline.salesforce.session import SessionStore
 from pipeline.salesforce.transport import Transport
 from pipeline.settings import Settings, load_settings
 
-_LEASE_MARGIN_S = 5.0
+_LEASE_MARGIN_S = 2.0
 
 
 class Runtime:
@@ -29,7 +29,7 @@ class Runtime:
         self.gate = QuotaGate(self.redis, share=destination.quota.share, reserve=destination.quota.reserve)
         self.pause = Pause(self.redis)
         self.session = SessionStore(self.redis, settings.credentials, endpoint_url=settings.endpoint_url)
-        transport = Transport(endpoint_url=settings.endpoint_url)
+        transport = Transport(endpoint_url=settings.endpoint_url, read_timeout_s=destination.salesforce.timeout)
         self.org = Org(
             self.session,
             api_version=destination.salesforce.api_version,
@@ -40,7 +40,7 @@ class Runtime:
         )
         self.describes = DescribeCache(self.redis, self.org)
         # A lease outlives the slowest request, so that no other worker takes a key whose write is still under way.
-        self._bounds = Bounds(linger_s=destination.linger, lease_s=transport.slowest_request_s + _LEASE_MARGIN_S)
+        self._bounds = Bounds(linger_s=destination.linger, lease_s=self.org.slowest_send_s + _LEASE_MARGIN_S)
         self._inboxes: dict[str, Inbox] = {}
 
     def inbox(self, object_name: str) -> Inbox:
