@@ -82,7 +82,7 @@ class Control:
         return JSONResponse([rule.shown() for rule in self.org.faults.rules])
 
     async def set_limits(self, request: Request) -> Response:
-        """Change limits: daily_limit, window_s, concurrent_limit, long_request_s; ``use`` adds another client's calls."""
+        """Change daily_limit, window_s, concurrent_limit, long_request_s; ``use`` adds another client's calls."""
         given = await _json(request)
         kinds: dict[str, type] = {
             "daily_limit": int,

@@ -15,7 +15,7 @@ from pipeline.emulator.values import Check, Refused, Stored, Unreadable, check_o
 CSV_NULL = "#N/A"
 
 
-class Unparsable(ApiError):
+class UnparsableError(ApiError):
     """A JSON_PARSER_ERROR about one value; ``path`` leads to it, so that the reply can say line and column."""
 
     def __init__(self, problem: Unreadable, path: tuple[str | int, ...]) -> None:
@@ -102,7 +102,7 @@ class DraftReader:
             except Refused as refused:
                 draft.problems.append(refused.error)
             except Unreadable as problem:
-                raise Unparsable(problem, (*path, name)) from None
+                raise UnparsableError(problem, (*path, name)) from None
         if forbidden:
             draft.problems.append(errors.read_only(tuple(forbidden)))
         return draft

@@ -83,7 +83,7 @@ class Rule:
             raise InvalidRule("a rule is a JSON object")
         unknown = given.keys() - _PARAMETERS
         if unknown:
-            raise InvalidRule(f"unknown key {sorted(unknown)[0]!r}; a rule has {_SETTABLE}")
+            raise InvalidRule(f"unknown key {min(unknown)!r}; a rule has {_SETTABLE}")
         fault = given.get("fault")
         if fault not in REQUEST_FAULTS + RECORD_FAULTS:
             raise InvalidRule(f"fault must be one of {', '.join(REQUEST_FAULTS + RECORD_FAULTS)}")

@@ -18,7 +18,7 @@ from urllib.parse import parse_qsl
 
 from pipeline.emulator import errors, soap
 from pipeline.emulator.auth import ORG_ID, LoginError, OAuthError
-from pipeline.emulator.drafts import Unparsable
+from pipeline.emulator.drafts import UnparsableError
 from pipeline.emulator.errors import ApiError
 from pipeline.emulator.faults import Rule
 from pipeline.emulator.http import Call, Reply, parse_query, split_path
@@ -41,6 +41,7 @@ _MOST_BYTES = 150 * 1024 * 1024
 # Longer than this, a URI is refused with 414 (REST API guide, status codes; Limits cheat sheet: 16,384 bytes).
 _MOST_URI = 16_384
 _VERSION = re.compile(r"v(\d+)\.0")
+_SOAP_SEGMENTS = 4  # services/Soap/<kind>/<version>
 _SOAP_KINDS = frozenset({"u", "c"})
 _JSON_WRITES = frozenset({"POST", "PATCH"})
 
@@ -112,7 +113,7 @@ class Gate:
             out.append((b"content-length", str(len(body)).encode()))
         return body, out
 
-    def _answer(
+    def _answer(  # noqa: PLR0911  (one return for each kind of address)
         self, scope: Scope, method: str, headers: dict[str, str], raw: bytes, fault: Rule | None, *, crowded: bool
     ) -> Reply:
         """Answer a request, faults that stand in for an answer included."""
@@ -131,7 +132,7 @@ class Gate:
             return self._refused(errors.refuse(413, "EXCEEDED_MAX_SIZE_REQUEST", "The request is too large"))
         if segments[:2] == ("services", "data"):
             return self._data(method, segments[2:], scope, headers, raw, fault, base_url, crowded=crowded)
-        if segments[:2] == ("services", "Soap") and len(segments) >= 4 and segments[2] in _SOAP_KINDS:
+        if segments[:2] == ("services", "Soap") and len(segments) >= _SOAP_SEGMENTS and segments[2] in _SOAP_KINDS:
             self.org.limits.note("login")
             return soap.answer(self.org.auth, raw, segments[2], segments[3], base_url)
         if segments[:2] == ("services", "oauth2") or segments[:1] == ("id",):
@@ -140,7 +141,7 @@ class Gate:
 
     # Data.
 
-    def _data(
+    def _data(  # noqa: PLR0917  (the parts of a request, in its own order)
         self,
         method: str,
         segments: tuple[str, ...],
@@ -161,7 +162,7 @@ class Gate:
             call = Call(method, version, segments[1:], query, headers, raw, user_id, base_url=base_url)
             self._charge(call, fault, crowded=crowded)
             reply = self._resources(call) if not call.path else self.router.answer(call)
-        except Unparsable as refused:
+        except UnparsableError as refused:
             line, column = position_of(raw, refused.path)
             reply = self._refused(errors.json_invalid(refused.problem.message, line, column))
         except ApiError as refused:
@@ -220,7 +221,7 @@ class Gate:
 
     # Tokens and identity.
 
-    def _oauth(
+    def _oauth(  # noqa: PLR0917  (as _data)
         self,
         method: str,
         segments: tuple[str, ...],
@@ -289,7 +290,7 @@ class Gate:
 
 
 def base_url_of(host: str) -> str:
-    """Return the address that replies name: a Salesforce host is answered with an org's own host, any other with itself.
+    """Return the address that replies name: an org's own host for a Salesforce host, any other as it is.
 
     A client whose transport rewrites hosts thereby stays on Salesforce names, and one that talks to the emulator
     directly is sent back to it.
@@ -319,7 +320,10 @@ def _failure(fault: Rule) -> Reply:
         return Reply(503 if fault.fault == "unavailable" else 500, page, content_type="text/html;charset=UTF-8")
     if fault.fault == "unavailable":
         return Reply(503, [{"message": "The server is temporarily unavailable", "errorCode": "SERVER_UNAVAILABLE"}])
-    message = "An unexpected error occurred. Please include this ErrorId if you contact support: 1234567890-12345 (-1234567890)"
+    message = (
+        "An unexpected error occurred. Please include this ErrorId if you contact support: "
+        "1234567890-12345 (-1234567890)"
+    )
     return Reply(500, [{"message": message, "errorCode": "UNKNOWN_EXCEPTION"}])
 
 

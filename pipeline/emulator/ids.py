@@ -29,7 +29,7 @@ def suffix(short: str) -> str:
     return "".join(letters)
 
 
-def canonical(text: str) -> str:
+def canonical(text: object) -> str:
     """Return the 18-character form of an Id of 15 or 18 characters; raise NotAnId for anything else."""
     if not isinstance(text, str) or len(text) not in {SHORT, LONG} or not _VALID.issuperset(text):
         raise NotAnId(text)

@@ -106,9 +106,9 @@ class Org:
             self._plant_user(user, number, stamps)
         options = Options(DEFAULT_USER.record_id, allow_duplicates=True)
         for name, body in self.seed.records if self.seed else []:
-            one = self.schema.objects[name]
-            draft = self.reader.read(one, body, creating=True, writes_read_only=True)
-            (outcome,) = self.writer.create(one, [draft], options)
+            kind = self.schema.objects[name]
+            draft = self.reader.read(kind, body, creating=True, writes_read_only=True)
+            (outcome,) = self.writer.create(kind, [draft], options)
             if outcome.problems:
                 raise ValueError(f"seed record of {name}: {outcome.problems[0].code} {outcome.problems[0].message}")
 

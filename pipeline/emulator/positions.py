@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from json.decoder import scanstring
+from json.decoder import scanstring  # type: ignore[attr-defined]  # public, but missing from the stubs
 
 _BLANK = re.compile(r"[ \t\r\n]*")
 _DECODER = json.JSONDecoder()
 
 
 def position_of(raw: bytes, path: tuple[str | int, ...]) -> tuple[int, int]:
-    """Return line and column, from 1, of the value that a path of keys and indexes leads to; (1, 1) when there is none."""
+    """Return line and column, from 1, of the value at a path of keys and indexes; (1, 1) when there is none."""
     text = raw.decode("utf-8", "replace")
     try:
         place = _find(text, path)

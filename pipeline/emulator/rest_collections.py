@@ -132,7 +132,7 @@ class Collections:
                 for one, drafts in chunks:
                     outcomes += write(one, drafts)
                 if all_or_none and any(outcome.problems for outcome in outcomes):
-                    raise RolledBack
+                    raise RolledBack  # noqa: TRY301  (leaves the transaction)
         except RolledBack:
             for outcome in outcomes:
                 if not outcome.problems:
@@ -152,10 +152,9 @@ class Collections:
         outcomes: list[Outcome] = []
         try:
             with self.org.store.transaction():
-                for text in given:
-                    outcomes.append(self._delete_one(text, options))
+                outcomes += [self._delete_one(text, options) for text in given]
                 if all_or_none and any(outcome.problems for outcome in outcomes):
-                    raise RolledBack
+                    raise RolledBack  # noqa: TRY301  (leaves the transaction)
         except RolledBack:
             for outcome in outcomes:
                 if not outcome.problems:
@@ -194,7 +193,7 @@ class Collections:
         names = [str(field) for field in fields]
         if "id" not in {field.lower() for field in names}:
             names.append("Id")
-        plan = self.org.queries.plan(f"SELECT {', '.join(names)} FROM {one.name}")
+        plan = self.org.queries.plan(f"SELECT {', '.join(names)} FROM {one.name}")  # noqa: S608  (SOQL over names of the schema)
         wanted: list[str | None] = []
         for text in given:
             try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -60,10 +61,10 @@ class Composites:
         try:
             with self.org.store.transaction():
                 self._run(requests, calls, replies, halts=all_or_none)
-                if all_or_none and any(reply.status >= 400 for reply in replies):
-                    raise RolledBack
+                if all_or_none and any(reply.status >= HTTPStatus.BAD_REQUEST for reply in replies):
+                    raise RolledBack  # noqa: TRY301  (leaves the transaction)
         except RolledBack:
-            failed = next(position for position, reply in enumerate(replies) if reply.status >= 400)
+            failed = next(position for position, reply in enumerate(replies) if reply.status >= HTTPStatus.BAD_REQUEST)
             halted = [errors.refuse(400, "PROCESSING_HALTED", errors.HALTED).body[0]]
             replies = [
                 replies[position] if position == failed else Reply(400, halted) for position in range(len(requests))
@@ -132,7 +133,7 @@ class Composites:
                 results.append({"statusCode": 412, "result": halted})
                 continue
             reply = self._batch_one(call, one)
-            failed = failed or reply.status >= 400
+            failed = failed or reply.status >= HTTPStatus.BAD_REQUEST
             results.append({"statusCode": reply.status, "result": reply.body})
         return Reply(200, {"hasErrors": failed, "results": results})
 
@@ -162,7 +163,7 @@ class Composites:
                 for record in records:
                     planter.plant(one, record, None, depth=1)
                 if planter.failures:
-                    raise RolledBack
+                    raise RolledBack  # noqa: TRY301  (leaves the transaction)
         except RolledBack:
             return Reply(400, {"hasErrors": True, "results": planter.failures})
         return Reply(201, {"hasErrors": False, "results": planter.results})
@@ -257,7 +258,7 @@ def _look_up(path: str, results: dict[str, Reply]) -> Any:
     reply = results.get(str(steps[0])) if steps else None
     if reply is None:
         raise _UnresolvedError(path, failed=False)
-    if reply.status >= 400:
+    if reply.status >= HTTPStatus.BAD_REQUEST:
         raise _UnresolvedError(path, failed=True)
     value = reply.body
     for step in steps[1:]:
@@ -273,7 +274,10 @@ def _check_reference_ids(requests: list[Json]) -> None:
     for one in requests:
         name = one.get("referenceId")
         if not isinstance(name, str) or not _REFERENCE_ID.fullmatch(name):
-            message = f"Provided referenceId ('{name}') must start with a letter or a number, and it can contain only letters, numbers and underscores ('_')."
+            message = (
+                f"Provided referenceId ('{name}') must start with a letter or a number, and it can contain only "
+                "letters, numbers and underscores ('_')."
+            )
             raise errors.refuse(400, "INVALID_INPUT", message)
         if name in seen:
             raise errors.refuse(400, "INVALID_INPUT", f"Duplicate referenceId: {name}")
@@ -282,7 +286,7 @@ def _check_reference_ids(requests: list[Json]) -> None:
 
 def _after_version(path: tuple[str, ...]) -> tuple[str | None, tuple[str, ...]]:
     """Return the version and the rest of /services/data/vXX.X/...; None when the path is no such."""
-    if len(path) < 3 or path[:2] != _SERVICES or not re.fullmatch(r"v\d+\.\d", path[2]):
+    if len(path) <= len(_SERVICES) or path[:2] != _SERVICES or not re.fullmatch(r"v\d+\.\d", path[2]):
         return None, path
     return path[2][1:], path[3:]
 

@@ -132,7 +132,7 @@ class Reading:
             raise errors.type_not_supported(name)
         return one
 
-    def _find(
+    def _find(  # noqa: PLR0917  (the parts of a search, in its own order)
         self, call: Call, one: SObject, term: str, group: str, fields: list[str], where: str, limit: int
     ) -> list[Json]:
         """Return records that have the term in a field of the group; the index never lags here."""

@@ -25,10 +25,23 @@ STAGES: dict[str, tuple[int, int, float, str, str]] = {
     "Closed Lost": (1, 0, 0.0, "Omitted", "Omitted"),
 }
 _OPEN_STAGE = (0, 0, 10.0, "Pipeline", "Pipeline")
-_PERSON_COPIES = (
-    "Salutation FirstName LastName Name Title Email Phone Fax MobilePhone Description LeadSource"
-    " DoNotCall HasOptedOutOfEmail HasOptedOutOfFax OwnerId"
-).split()
+_PERSON_COPIES = [
+    "Salutation",
+    "FirstName",
+    "LastName",
+    "Name",
+    "Title",
+    "Email",
+    "Phone",
+    "Fax",
+    "MobilePhone",
+    "Description",
+    "LeadSource",
+    "DoNotCall",
+    "HasOptedOutOfEmail",
+    "HasOptedOutOfFax",
+    "OwnerId",
+]
 
 
 @dataclass(slots=True)
@@ -75,7 +88,7 @@ class Rules:
 class PersonRules(Rules):
     """Lead, Contact and User: Name is put together from first and last name."""
 
-    needs = ("FirstName", "LastName")
+    needs: tuple[str, ...] = ("FirstName", "LastName")
 
     def derive(self, change: Change, store: Store) -> None:
         """Set Name."""
@@ -87,7 +100,7 @@ class PersonRules(Rules):
 class LeadRules(PersonRules):
     """Lead: a converted one takes no more changes."""
 
-    needs = (*PersonRules.needs, "IsConverted")
+    needs: tuple[str, ...] = (*PersonRules.needs, "IsConverted")
 
     def check(self, change: Change, store: Store) -> list[RecordError]:
         """Refuse a change of a converted lead."""
@@ -140,9 +153,9 @@ class OpportunityRules(Rules):
             if "ForecastCategoryName" not in change.values:
                 change.values["ForecastCategoryName"] = category_name
         if change.touches("Amount", "Probability", "StageName"):
-            amount, probability = change.get("Amount"), change.get("Probability")
-            if isinstance(amount, float) and isinstance(probability, float):
-                change.values["ExpectedRevenue"] = round(amount * probability / 100, 2)
+            amount, chance = change.get("Amount"), change.get("Probability")
+            if isinstance(amount, float) and isinstance(chance, float):
+                change.values["ExpectedRevenue"] = round(amount * chance / 100, 2)
             else:
                 change.values["ExpectedRevenue"] = None
         if change.touches("CloseDate") and change.text("CloseDate"):
@@ -219,10 +232,10 @@ class EventRules(ActivityRules):
         start = change.text("StartDateTime") if change.touches("StartDateTime") else change.text("ActivityDateTime")
         if not start or not change.touches("StartDateTime", "ActivityDateTime", "DurationInMinutes", "EndDateTime"):
             return
-        begin = datetime.strptime(start, DATETIME_FORMAT.replace("+0000", "%z"))
+        begin = datetime.strptime(start, DATETIME_FORMAT.replace("+0000", "%z"))  # noqa: DTZ007  (its offset is in the format)
         minutes = change.get("DurationInMinutes")
         if change.values.get("EndDateTime"):
-            end = datetime.strptime(change.text("EndDateTime"), DATETIME_FORMAT.replace("+0000", "%z"))
+            end = datetime.strptime(change.text("EndDateTime"), DATETIME_FORMAT.replace("+0000", "%z"))  # noqa: DTZ007  (its offset is in the format)
             minutes = int((end - begin).total_seconds() // 60)
         end = begin + timedelta(minutes=float(minutes or 0))
         change.values |= {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import uvicorn
 from starlette.applications import Starlette
@@ -143,7 +143,7 @@ class Running:
     def _run(self) -> None:
         self._server.run(sockets=[self._listener])
 
-    def __enter__(self) -> Running:
+    def __enter__(self) -> Self:
         """Start; the socket is already listening, so a client may connect at once."""
         self._thread.start()
         return self

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from xml.etree import ElementTree
+from collections.abc import Mapping
+from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape
 
 from pipeline.emulator.auth import ORG_ID, Auth, LoginError
@@ -81,8 +82,8 @@ def _credentials(raw: bytes) -> tuple[str, str]:
     if b"<!DOCTYPE" in raw or b"<!ENTITY" in raw:
         raise LoginError("INVALID_OPERATION", "a document type is not allowed")
     try:
-        root = ElementTree.fromstring(raw)  # noqa: S314 - without a document type there are no entities to expand
-    except ElementTree.ParseError as problem:
+        root = ET.fromstring(raw)  # noqa: S314 - without a document type there are no entities to expand
+    except ET.ParseError as problem:
         raise LoginError("INVALID_OPERATION", f"the request is no XML: {problem}") from None
     login = next((element for element in root.iter() if element.tag.rpartition("}")[2] == "login"), None)
     if login is None:
@@ -91,7 +92,7 @@ def _credentials(raw: bytes) -> tuple[str, str]:
     return given.get("username", ""), given.get("password", "")
 
 
-def _elements(values: dict[str, str | None]) -> str:
+def _elements(values: Mapping[str, str | None]) -> str:
     return "".join(
         f'<{name} xsi:nil="true"/>' if value is None else f"<{name}>{escape(value)}</{name}>"
         for name, value in values.items()

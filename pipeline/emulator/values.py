@@ -100,7 +100,7 @@ def is_email(text: str) -> bool:
     return _EMAIL.fullmatch(text) is not None
 
 
-def check_of(field: Field) -> Check:
+def check_of(field: Field) -> Check:  # noqa: PLR0911  (one return for each type)
     """Return the function that turns a JSON value into the stored one; it raises Unreadable or Refused."""
     if field.type == "boolean":
         return _boolean(field)

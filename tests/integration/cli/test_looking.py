@@ -14,9 +14,9 @@ from pipeline.inbox.claims import Batch, Settlement
 from pipeline.inbox.dead_letters import Receipt, receive
 from pipeline.inbox.inbox import Inbox
 from pipeline.local import LocalRedis, connect_producer, free_port
-from pipeline.operation import Operation
+from pipeline.operation import Json, Operation
 
-EVENT = {"type": "identify", "userId": "u1", "traits": {"email": "a@example.com"}}
+EVENT: dict[str, Json] = {"type": "identify", "userId": "u1", "traits": {"email": "a@example.com"}}
 
 
 @pytest.fixture(autouse=True)
