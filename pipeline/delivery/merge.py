@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from pipeline.delivery.shape import createable, updateable
 from pipeline.operation import Json, Verb
 from pipeline.options import Lookup
 from pipeline.salesforce.describe import ObjectDescribe
@@ -59,7 +60,7 @@ class Change:
 
     def to_update(self, describe: ObjectDescribe) -> dict[str, Json]:
         """Return what to write where the record exists; later values win."""
-        return _writable(self.parts, describe)
+        return updateable(_merged(self.parts), describe)
 
     def to_create(self, describe: ObjectDescribe) -> tuple[dict[str, Json], dict[str, Json]]:
         """Return what to write where the record does not exist, and what only an update after that can write.
@@ -68,12 +69,11 @@ class Change:
         updateable. A field that can be updated but not created has to follow in a second write.
         """
         first, *others = self.parts
-        new = {**first.on_create, **first.fields}
-        created = {name: value for name, value in new.items() if _is(describe, name, "createable")}
-        after: dict[str, Json] = {}
-        for name, value in _writable(others, describe).items():
-            (created if _is(describe, name, "createable") else after)[name] = value
-        return created, after
+        created = createable({**first.on_create, **first.fields}, describe)
+        later = _merged(others)
+        both = createable(updateable(later, describe), describe)
+        after = {name: value for name, value in updateable(later, describe).items() if name not in both}
+        return created | both, after
 
     def times(self) -> dict[str, int]:
         """Return for each field the event time of the value that won."""
@@ -132,10 +132,5 @@ def _delivery(part: Part) -> Mapping[str, Json]:
     return {name: value for name, value in part.options.items() if name not in _PER_OPERATION}
 
 
-def _writable(parts: Iterable[Part], describe: ObjectDescribe) -> dict[str, Json]:
-    return {name: value for part in parts for name, value in part.fields.items() if _is(describe, name, "updateable")}
-
-
-def _is(describe: ObjectDescribe, name: str, what: str) -> bool:
-    found = describe.find(name)
-    return found is not None and bool(getattr(found, what))
+def _merged(parts: Iterable[Part]) -> dict[str, Json]:
+    return {name: value for part in parts for name, value in part.fields.items()}

@@ -91,15 +91,14 @@ def shape_match(
     return shaped, None
 
 
-def for_create(shaped: Shaped, describe: ObjectDescribe) -> dict[str, Json]:
-    """Return the fields of a new record: what is written on creation and what always is, as far as it is createable."""
-    values = {**shaped.on_create, **shaped.fields}
-    return {name: value for name, value in values.items() if describe.fields[name].createable}
+def createable(values: Mapping[str, Json], describe: ObjectDescribe) -> dict[str, Json]:
+    """Return those of a new record's values that this user may write on creation."""
+    return {name: value for name, value in values.items() if (one := describe.find(name)) and one.createable}
 
 
-def for_update(shaped: Shaped, describe: ObjectDescribe) -> dict[str, Json]:
-    """Return the fields to write on an existing record: those that are updateable."""
-    return {name: value for name, value in shaped.fields.items() if describe.fields[name].updateable}
+def updateable(values: Mapping[str, Json], describe: ObjectDescribe) -> dict[str, Json]:
+    """Return those values that this user may write on an existing record."""
+    return {name: value for name, value in values.items() if (one := describe.find(name)) and one.updateable}
 
 
 def missing_required(fields: Mapping[str, Json], describe: ObjectDescribe) -> list[str]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.delivery.shape import Dropped, Shaped, for_create, for_update, missing_required, shape, shape_match
+from pipeline.delivery.shape import Dropped, Shaped, createable, missing_required, shape, shape_match, updateable
 from pipeline.operation import Operation
 from pipeline.salesforce.describe import Field, ObjectDescribe
 
@@ -392,8 +392,12 @@ def test_each_write_takes_the_fields_that_it_can() -> None:
     fields = {"LastName": "L", "Once__c": "o", "Later__c": "l"}
     shaped = shape(operation(fields=fields, on_create={"Company": "n/a", "LastName": "n/a"}), LEAD)
 
-    assert for_create(shaped, LEAD) == {"LastName": "L", "Company": "n/a", "Once__c": "o"}
-    assert for_update(shaped, LEAD) == {"LastName": "L", "Later__c": "l"}
+    assert createable({**shaped.on_create, **shaped.fields}, LEAD) == {
+        "LastName": "L",
+        "Company": "n/a",
+        "Once__c": "o",
+    }
+    assert updateable(shaped.fields, LEAD) == {"LastName": "L", "Later__c": "l"}
 
 
 def test_what_a_new_record_lacks_is_named() -> None:

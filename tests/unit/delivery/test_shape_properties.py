@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.delivery.shape import for_create, for_update, shape
+from pipeline.delivery.shape import createable, shape, updateable
 from pipeline.destination import Destination, Group, Identify
 from pipeline.emulator.describe import describe_field
 from pipeline.emulator.drafts import DraftReader
@@ -120,8 +120,8 @@ def check(operation: Operation, one: SObject, describe: ObjectDescribe) -> None:
     if shaped.refusal is not None:
         assert shaped.fields == {}
         return
-    judge(one, for_create(shaped, describe), creating=True)
-    judge(one, for_update(shaped, describe), creating=False)
+    judge(one, createable({**shaped.on_create, **shaped.fields}, describe), creating=True)
+    judge(one, updateable(shaped.fields, describe), creating=False)
     for value in shaped.match.values():
         assert value is not None
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.delivery.shape import for_create, missing_required, shape
+from pipeline.delivery.shape import missing_required, shape
 from pipeline.destination import Destination
 from pipeline.emulator.describe import describe_field
 from pipeline.emulator.schema import field_of, standard_objects
@@ -85,7 +85,7 @@ def test_an_example_of_the_reference_is_true(example: Example, describes: dict[s
             }
         )
         if operation.verb == "create":
-            new = for_create(shaped, describes[operation.object])
+            new = {**shaped.on_create, **shaped.fields}
             assert missing_required(new, describes[operation.object]) == []
 
     shown = [{key: value for key, value in one.items() if value} for one in written]
