@@ -43,7 +43,7 @@ def worker(*, is_ingest: bool, is_delivery: bool, concurrency: int | None, name:
 @click.command(epilog="\b\nExample:\n  pipeline beat")
 @click.option("--log-level", default="INFO", show_default=True, help="DEBUG, INFO, WARNING or ERROR.")
 def beat(*, log_level: str) -> None:
-    """Run the clock that renews the session and the describe cache, reads the quota and sweeps.
+    """Run the clock that renews the session and the describe cache, and reads the quota while it is used up.
 
     Its schedule and its lock are in Redis: of several, one works and the others stand by.
     """
