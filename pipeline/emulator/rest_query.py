@@ -14,7 +14,8 @@ from pipeline.emulator.schema import SObject
 from pipeline.emulator.soql.run import PAGE, SMALLEST_PAGE
 from pipeline.emulator.store import fold
 
-_RELEASES = ("Spring", "Summer", "Winter")
+# Newest first; a winter release is named after the year it leads into.
+_SEASONS = (("Winter", 27), ("Summer", 26), ("Spring", 26))
 OLDEST, NEWEST = 31, 68
 # Versions before the oldest were retired; the first that existed.
 FIRST_RETIRED = 7
@@ -37,12 +38,9 @@ def versions() -> list[Json]:
     """Return the API versions with the seasons they were released in; three a year, v68.0 is Winter '27."""
     found = []
     for number in range(OLDEST, NEWEST + 1):
-        season, year = _RELEASES[(number - NEWEST + 2) % 3], 27 - (NEWEST - number + 2) // 3
-        # A winter release is named after the year it leads into.
-        shown = year + 1 if season == "Winter" else year
-        found.append(
-            {"label": f"{season} '{shown:02d}", "url": f"/services/data/v{number}.0", "version": f"{number}.0"}
-        )
+        season, year = _SEASONS[(NEWEST - number) % 3]
+        label = f"{season} '{year - (NEWEST - number) // 3:02d}"
+        found.append({"label": label, "url": f"/services/data/v{number}.0", "version": f"{number}.0"})
     return found
 
 
