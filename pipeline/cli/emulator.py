@@ -19,30 +19,36 @@ Example:
 @click.option("--daily-limit", default=100_000, show_default=True, help="API calls allowed in 24 hours.")
 @click.option(
     "--org",
-    "org_file",
+    "org_path",
     type=click.Path(exists=True, dir_okay=False),
     help="YAML file with custom objects and fields, users and records.",
 )
 @click.option("--file", "path", type=click.Path(dir_okay=False), help="SQLite file to keep the org in; else in memory.")
 def emulator(
-    *, host: str, port: int, latency_ms: float, daily_limit: int, org_file: str | None, path: str | None
+    *, host: str, port: int, latency_ms: float, daily_limit: int, org_path: str | None, path: str | None
 ) -> None:
     """Run a local Salesforce org until interrupted.
 
     It takes the user admin@example.com (password "password", security token "token") and the connected app "key"
     (secret "secret"), and holds what is written to it in memory. docs/emulator.md lists what is covered.
     """
+    from pipeline.emulator.org import InvalidSeed
     from pipeline.emulator.server import serve
 
-    serve(
-        host=host,
-        port=port,
-        latency_ms=latency_ms,
-        daily_limit=daily_limit,
-        org_file=org_file,
-        path=path,
-        ready=lambda url: click.echo(f"emulator listening on {url}"),
-    )
+    try:
+        serve(
+            host=host,
+            port=port,
+            latency_ms=latency_ms,
+            daily_limit=daily_limit,
+            org_path=org_path,
+            path=path,
+            ready=lambda url: click.echo(f"emulator listening on {url}"),
+        )
+    except InvalidSeed as problem:
+        raise click.ClickException(str(problem)) from None
+    except OSError as problem:
+        raise click.ClickException(f"cannot listen on {host}:{port}: {problem.strerror}") from None
 
 
 if __name__ == "__main__":

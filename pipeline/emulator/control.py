@@ -89,6 +89,7 @@ class Control:
             "window_s": float,
             "concurrent_limit": int,
             "long_request_s": float,
+            "bulk_delay_s": float,
             "use": int,
         }
         if not isinstance(given, dict) or given.keys() - kinds.keys():
@@ -101,10 +102,12 @@ class Control:
         for name, value in values.items():
             if name == "use":
                 limits.use(value)
+            elif name == "bulk_delay_s":
+                self.org.bulk.delay_s = value
             else:
                 setattr(limits, name, value)
-        shown = {name: getattr(limits, name) for name in kinds if name != "use"}
-        return JSONResponse({**shown, "used": limits.used()})
+        shown = {name: getattr(limits, name) for name in kinds if name not in {"use", "bulk_delay_s"}}
+        return JSONResponse({**shown, "bulk_delay_s": self.org.bulk.delay_s, "used": limits.used()})
 
     async def set_sessions(self, request: Request) -> Response:
         """End all sessions with ``{"kill": true}``, or set how long an idle one lives with ``{"lifetime_s": n}``."""

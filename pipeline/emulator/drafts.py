@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.emulator import errors
 from pipeline.emulator.errors import ApiError, Json, RecordError
 from pipeline.emulator.schema import Field, SObject
-from pipeline.emulator.values import Check, Refused, Stored, Unreadable, check_of, from_text
+from pipeline.emulator.values import Check, Refused, Stored, Unreadable, check_of, text_check_of
 
 # A bulk CSV cell that says "set this field to null" (Bulk API 2.0 guide, valid CSV record rows).
 CSV_NULL = "#N/A"
@@ -33,6 +33,14 @@ class Draft:
     record_id: str | None = None
     # Parents named by an external Id instead of their own: reference field -> (object or None, key field, value).
     links: list[tuple[Field, str | None, str, Any]] = field(default_factory=list)
+
+
+# Puts the text of one cell, None for null, into a draft.
+Cell = Callable[[Draft, str | None], None]
+
+
+class UnknownColumn(ValueError):  # noqa: N818 - it says what the column is
+    """A CSV header names a field that the object has not; the message is its name."""
 
 
 @dataclass(slots=True)
@@ -135,39 +143,67 @@ class DraftReader:
         draft.links.append((reference, target, keys[0][0], keys[0][1]))
         return None
 
-    def read_row(self, one: SObject, row: Mapping[str, str], *, creating: bool) -> Draft:
-        """Read one CSV row of a bulk job, whose header is known to fit; an empty cell leaves its field alone."""
-        checks = self._plan(one, creating=creating).checks
-        draft = Draft()
-        forbidden: list[str] = []
-        for name, text in row.items():
-            if not text:
-                continue
-            value: str | None = None if text == CSV_NULL else text
-            if "." in name:
-                relationship, key = name.split(".", 1)
-                target, _, plain = relationship.rpartition(":")
-                reference = one.relationship(plain)
-                if reference is None:
-                    raise errors.no_such_column(name, one.name)
-                draft.links.append((reference, target or None, key, value))
-                continue
-            if name.lower() == "id":
+    def columns(self, one: SObject, header: Sequence[str], *, creating: bool, key: Field | None = None) -> list[Cell]:
+        """Return what puts each cell of a CSV row into a draft; raise UnknownColumn for a name that means nothing.
+
+        ``key`` is the field of an upsert, as in ``read``.
+        """
+        return [self._cell(one, name, creating=creating, key=key) for name in header]
+
+    @staticmethod
+    def _cell(one: SObject, name: str, *, creating: bool, key: Field | None) -> Cell:
+        if "." in name:
+            return _link_cell(one, name)
+        if name.lower() == "id":
+
+            def own_id(draft: Draft, text: str | None) -> None:
                 draft.record_id = text
-                continue
-            known = one.field(name)
-            if known is None:
-                raise errors.no_such_column(name, one.name)
-            if checks[known.name][1] is None:
-                forbidden.append(known.name)
-                continue
+
+            return own_id
+        known = one.field(name)
+        if known is None:
+            raise UnknownColumn(name)
+        field = known
+        if not _writable(field, creating=creating) and field is not key:
+
+            def forbidden(draft: Draft, text: str | None) -> None:
+                del text
+                draft.problems.append(errors.read_only((field.name,)))
+
+            return forbidden
+        read = text_check_of(field)
+
+        def value(draft: Draft, text: str | None) -> None:
             try:
-                draft.values[known.name] = None if value is None else from_text(known, value)
+                draft.values[field.name] = None if text is None else read(text)
             except Refused as refused:
                 draft.problems.append(refused.error)
-        if forbidden:
-            draft.problems.append(errors.read_only(tuple(forbidden)))
-        return draft
+
+        return value
+
+
+def _link_cell(one: SObject, name: str) -> Cell:
+    """Return the cell of a column such as ``Account.MyExt__c`` or ``Lead:Who.Email``."""
+    path, _, key = name.rpartition(".")
+    target, _, relationship = path.rpartition(":")
+    reference = one.relationship(relationship)
+    if reference is None:
+        raise UnknownColumn(name)
+    found = reference
+
+    def link(draft: Draft, text: str | None) -> None:
+        draft.links.append((found, target or None, key, text))
+
+    return link
+
+
+def read_row(cells: Sequence[Cell], row: Sequence[str]) -> Draft:
+    """Read one CSV row of a bulk job; an empty cell leaves its field alone, ``#N/A`` sets it to null."""
+    draft = Draft()
+    for cell, text in zip(cells, row, strict=True):
+        if text:
+            cell(draft, None if text == CSV_NULL else text)
+    return draft
 
 
 def _writable(known: Field, *, creating: bool) -> bool:

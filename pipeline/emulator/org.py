@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipeline.emulator.auth import ORG_ID, Auth, ConnectedApp, User
+from pipeline.emulator.bulk import Bulk
 from pipeline.emulator.drafts import DraftReader
 from pipeline.emulator.duplicates import DuplicateRules
-from pipeline.emulator.errors import Json
+from pipeline.emulator.errors import ApiError, Json
 from pipeline.emulator.faults import Faults
 from pipeline.emulator.limits import DEFAULT_DAILY_LIMIT, Limits
 from pipeline.emulator.schema import Schema, SObject, standard_objects
@@ -24,6 +25,10 @@ DEFAULT_APP = ConnectedApp("key", "secret", DEFAULT_USER.username)
 _PROFILE_ID = "00eEm0000000001MAA"
 
 
+class InvalidSeed(ValueError):  # noqa: N818 - it says what the seed is
+    """What an org file adds cannot be added; the message says which part and why."""
+
+
 @dataclass(slots=True)
 class Seed:
     """What an org file adds: users, apps, records and rules."""
@@ -32,7 +37,6 @@ class Seed:
     apps: list[ConnectedApp]
     records: list[tuple[str, Json]]
     duplicates: DuplicateRules
-    objects: list[SObject]
 
 
 class Org:
@@ -58,9 +62,11 @@ class Org:
         self.reader = DraftReader()
         self.writer = Writer(self.store, clock, self.duplicates)
         self.queries = Queries(self.store, clock)
+        self.bulk = Bulk(self.store, self.reader, self.writer, self.queries, clock)
         self.started_at = clock()
-        self.users = [DEFAULT_USER, *(seed.users if seed else [])]
-        for app in [DEFAULT_APP, *(seed.apps if seed else [])]:
+        # Copies, for a second org in this process must not share passwords that expire or keys that are made.
+        self.users = [replace(user) for user in (DEFAULT_USER, *(seed.users if seed else []))]
+        for app in (replace(app) for app in (DEFAULT_APP, *(seed.apps if seed else []))):
             self.auth.apps[app.consumer_key] = app
         self._plant()
 
@@ -75,6 +81,10 @@ class Org:
         self.queries.forget()
         self.limits.clear()
         self.faults.clear()
+        self.bulk.clear()
+        # Records number users anew; the first one's Id never changes.
+        for user in self.users[1:]:
+            user.record_id = ""
         self._plant()
 
     def _plant(self) -> None:
@@ -82,8 +92,14 @@ class Org:
         with self.store.transaction():
             if self.store.count(self.schema.objects["Organization"]) == 0:
                 self._plant_records()
+            known = dict(self.store.execute("SELECT lower(Username), Id FROM User").fetchall())
+            for number, user in enumerate(self.users, start=1):
+                user.record_id = known.get(user.username.lower()) or self._plant_user(user, number)
         for user in self.users:
             self.auth.add_user(user)
+        with self.store.transaction():
+            for name, body in self.seed.records if self.seed and not known else []:
+                self._plant_record(name, body)
 
     def _plant_records(self) -> None:
         now = datetime_text(self.clock())
@@ -102,20 +118,23 @@ class Org:
         self.store.insert(self.schema.objects["Pricebook2"], [book | stamps])
         for one in ("Pricebook2", "User"):
             self.store.keep_number(self.schema.objects[one].key_prefix, 1)
-        for number, user in enumerate(self.users, start=1):
-            self._plant_user(user, number, stamps)
-        options = Options(DEFAULT_USER.record_id, allow_duplicates=True)
-        for name, body in self.seed.records if self.seed else []:
-            kind = self.schema.objects[name]
-            draft = self.reader.read(kind, body, creating=True, writes_read_only=True)
-            (outcome,) = self.writer.create(kind, [draft], options)
-            if outcome.problems:
-                raise ValueError(f"seed record of {name}: {outcome.problems[0].code} {outcome.problems[0].message}")
 
-    def _plant_user(self, user: User, number: int, stamps: dict[str, Stored]) -> None:
+    def _plant_record(self, name: str, body: Json) -> None:
+        one = self.schema.objects[name]
+        try:
+            draft = self.reader.read(one, body, creating=True, writes_read_only=True)
+        except ApiError as refused:
+            raise InvalidSeed(f"record of {name}: {refused.body[0]['message']}") from None
+        (outcome,) = self.writer.create(one, [draft], Options(DEFAULT_USER.record_id, allow_duplicates=True))
+        if outcome.problems:
+            raise InvalidSeed(f"record of {name}: {outcome.problems[0].code} {outcome.problems[0].message}")
+
+    def _plant_user(self, user: User, number: int) -> str:
+        """Add a user's record and return its Id."""
         one = self.schema.objects["User"]
-        if not user.record_id:
-            user.record_id = self.writer.next_id(one)
+        user.record_id = user.record_id or self.writer.next_id(one)
+        now = datetime_text(self.clock())
+        stamps: dict[str, Stored] = dict.fromkeys(("CreatedDate", "LastModifiedDate", "SystemModstamp"), now)
         name = user.username.partition("@")[0]
         row: dict[str, Stored] = {
             "Id": user.record_id,
@@ -134,6 +153,7 @@ class Org:
             "EmailEncodingKey": "UTF-8",
         }
         self.store.insert(one, [row | stamps])
+        return user.record_id
 
     def read(self, one: SObject, record_id: str, root: str, fields: Sequence[str] | None = None) -> Json | None:
         """Return a record as REST shows it, deleted or not; all its fields unless some are named; None when unknown."""

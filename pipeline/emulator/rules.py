@@ -109,17 +109,12 @@ class LeadRules(PersonRules):
 
 
 class CaseRules(Rules):
-    """Case: its number, and what closing it sets."""
+    """Case: what closing it sets, and how its contact is reached."""
 
     needs = ("Status", "IsClosed")
 
     def derive(self, change: Change, store: Store) -> None:
-        """Set CaseNumber, IsClosed, ClosedDate and the contact's reachabilities."""
-        if change.creating:
-            # A new org's first case is 00001000.
-            number = store.last_number("CaseNumber") or 999
-            store.keep_number("CaseNumber", number + 1)
-            change.values["CaseNumber"] = f"{number + 1:08d}"
+        """Set IsClosed, ClosedDate and the contact's reachabilities."""
         if change.touches("Status") or change.creating:
             closed = int(change.text("Status") == "Closed")
             if closed != change.old.get("IsClosed"):

@@ -122,6 +122,7 @@ class SObject:
         self.stored = [field for field in self.fields.values() if not field.is_compound]
         self.required = tuple(field.name for field in self.fields.values() if field.required)
         self.unique = [field for field in self.fields.values() if field.unique]
+        self.auto_numbers = [field for field in self.fields.values() if field.auto_number]
         self.references = {field.name: field for field in self.fields.values() if field.type == "reference"}
         self.defaults = {
             field.name: field.default_value

@@ -12,15 +12,18 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from pipeline.emulator import org_file
 from pipeline.emulator.control import Control
 from pipeline.emulator.gate import Gate, Receive, Scope, Send
 from pipeline.emulator.limits import DEFAULT_DAILY_LIMIT
-from pipeline.emulator.org import Org, Seed
+from pipeline.emulator.org import Org
+from pipeline.emulator.rest_bulk import BulkJobs
 from pipeline.emulator.rest_collections import Collections
 from pipeline.emulator.rest_composite import Composites
 from pipeline.emulator.rest_query import Reading
 from pipeline.emulator.rest_rows import Rows
 from pipeline.emulator.router import Router
+from pipeline.emulator.schema import Schema, standard_objects
 
 # Longer than any test or demo waits between two requests; a real org keeps connections open for minutes too.
 _KEEP_ALIVE_S = 75
@@ -47,6 +50,7 @@ class Application:
         Collections(org, rows, router)
         Composites(org, rows, router)
         Reading(org, router)
+        BulkJobs(org, rows, router)
         self.gate = Gate(org, router, latency_ms=latency_ms)
         self._rest: ASGIApp = Starlette(routes=Control(org).routes())
 
@@ -62,13 +66,13 @@ def build(
     *,
     latency_ms: float = 0.0,
     daily_limit: int = DEFAULT_DAILY_LIMIT,
-    org_file: str | None = None,
+    org_path: str | None = None,
     path: str | None = None,
 ) -> Application:
-    """Put an emulator together; ``org_file`` is a YAML file of further objects, ``path`` a database file to keep."""
-    seed: Seed | None = None
-    org = Org(seed=seed, path=path, daily_limit=daily_limit)
-    del org_file
+    """Put an emulator together; ``org_path`` names an org file (YAML), ``path`` a database file to keep."""
+    schema = Schema(standard_objects())
+    seed = org_file.load(org_path, schema) if org_path else None
+    org = Org(schema=schema, seed=seed, path=path, daily_limit=daily_limit)
     return Application(org, latency_ms=latency_ms)
 
 
@@ -103,12 +107,12 @@ def serve(
     port: int = 0,
     latency_ms: float = 0.0,
     daily_limit: int = DEFAULT_DAILY_LIMIT,
-    org_file: str | None = None,
+    org_path: str | None = None,
     path: str | None = None,
     ready: Callable[[str], None] | None = None,
 ) -> None:
     """Serve until interrupted; ``ready`` is called with the address once connections are taken."""
-    application = build(latency_ms=latency_ms, daily_limit=daily_limit, org_file=org_file, path=path)
+    application = build(latency_ms=latency_ms, daily_limit=daily_limit, org_path=org_path, path=path)
     listener = listen(host, port)
     if ready is not None:
         ready(address_of(listener))

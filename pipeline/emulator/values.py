@@ -28,6 +28,9 @@ _DATETIME = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)(?:T(\d\d):(\d\d)(?::(\d\d)(?:[.,]\d+)?)?(Z|[+-]\d\d:?\d\d)?)?", re.ASCII | re.IGNORECASE
 )
 _INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
+# What a CSV cell of a boolean field may say (Bulk API 2.0 guide, valid field formats).
+_BOOLEAN_CELLS = dict.fromkeys(("yes", "y", "true", "on", "1"), "true")
+_BOOLEAN_CELLS |= dict.fromkeys(("no", "n", "false", "off", "0"), "false")
 _MIN_YEAR, _MAX_YEAR = 1700, 4000
 _SHORT_INT = 2**31
 
@@ -284,12 +287,20 @@ def _compound(field: Field) -> Check:
     return check
 
 
-def from_text(field: Field, text: str) -> Any:
-    """Return the JSON value that a CSV cell stands for; an unreadable one is refused for its row alone."""
-    try:
-        return check_of(field)(text)
-    except Unreadable:
-        raise Refused(not_of_type(field, text)) from None
+def text_check_of(field: Field) -> Callable[[str], Stored]:
+    """Return the function that reads a CSV cell; an unreadable one is refused for its row alone, with Refused."""
+    check = check_of(field)
+    is_boolean = field.type == "boolean"
+
+    def read(text: str) -> Stored:
+        if is_boolean:
+            text = _BOOLEAN_CELLS.get(text.strip().lower(), text)
+        try:
+            return check(text)
+        except Unreadable:
+            raise Refused(not_of_type(field, text)) from None
+
+    return read
 
 
 def today(moment: float) -> date:

@@ -103,6 +103,8 @@ class Writer:
             if draft.problems:
                 continue
             rules.derive(change, self._store)
+            for numbered in one.auto_numbers:
+                draft.values[numbered.name] = self._next_number(one, numbered)
             outcome.record_id = sequence.take()
             outcome.created = True
             rows.append({"Id": outcome.record_id, **draft.values, **self._stamps(one, options.user_id, now)})
@@ -256,6 +258,14 @@ class Writer:
             last = self._store.last_number(one.key_prefix)
             sequence = self._sequences[one.key_prefix] = ids.IdSequence(one.key_prefix, last)
         return sequence
+
+    def _next_number(self, one: SObject, numbered: Field) -> str:
+        """Return the next value of an auto-number field; a new org's first case is 00001000."""
+        name = f"{one.name}.{numbered.name}"
+        first, digits = (1_000, 8) if one.name == "Case" else (1, 5)
+        number = max(self._store.last_number(name) + 1, first)
+        self._store.keep_number(name, number)
+        return f"{number:0{digits}d}"
 
     def _stamps(self, one: SObject, user_id: str, now: str) -> dict[str, Stored]:
         stamps: dict[str, Stored] = {
