@@ -1,6 +1,21 @@
 """The Celery application: the one place where it is made."""
 
+import logging
+from typing import Any
+
 from celery import Celery
+from celery.signals import after_setup_logger
 
 app = Celery("pipeline", include=["pipeline.tasks.ingest", "pipeline.tasks.deliver", "pipeline.tasks.upkeep"])
 app.config_from_object("pipeline.celeryconfig")
+
+# They write a line when a task is received and another when it is done, which tells nothing of an event (its arguments
+# are hidden) and costs an ingest worker as much as the event does. What a delivery did, `deliver` logs itself.
+_WORDY = ("celery.worker.strategy", "celery.app.trace")
+
+
+@after_setup_logger.connect  # type: ignore[untyped-decorator]  # celery's signals have no types
+def _log_batches_and_not_messages(loglevel: int, **_: Any) -> None:
+    """Keep Celery's two lines for each message to `--log-level DEBUG`."""
+    for name in _WORDY:
+        logging.getLogger(name).setLevel(logging.DEBUG if loglevel <= logging.DEBUG else logging.WARNING)

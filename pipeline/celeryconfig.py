@@ -66,6 +66,9 @@ worker_prefetch_multiplier = 8
 task_time_limit = 30  # ingest takes milliseconds; well below the visibility timeout. deliver sets its own
 task_soft_time_limit = 20
 
+# No task has a rate limit, and asking for one costs every message a look at its bucket.
+worker_disable_rate_limits = True
+
 # Flower shows what runs; arguments are hidden by the tasks' base class.
 worker_send_task_events = True
 task_send_sent_event = False

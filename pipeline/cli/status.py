@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.cli.flow import INGEST_QUEUE
-
 if TYPE_CHECKING:
     from pipeline.tasks.runtime import Runtime
 
@@ -33,13 +31,14 @@ def measure(runtime: "Runtime") -> dict[str, Any]:
     """Return the figures under the names of the `--json` contract; None for what the org has not told yet."""
     from pipeline.inbox.dead_letters import EVENTS, count_dead_letters
     from pipeline.inbox.inbox import objects
+    from pipeline.tasks.ingest import queued
 
     redis = runtime.redis
     names = sorted({*objects(redis), *runtime.settings.destination.objects})
     waiting = {name: runtime.inbox(name).waiting() for name in names}
     quota, paused, age_s = runtime.gate.status(), runtime.pause.why(), runtime.session.age_s()
     return {
-        "backlog": {EVENTS: _queued_events(), **{name: it.backlog for name, it in waiting.items()}},
+        "backlog": {EVENTS: queued(), **{name: it.backlog for name, it in waiting.items()}},
         "oldest_event_age_s": {name: round(it.oldest_s, 3) for name, it in waiting.items()},
         "in_flight": {name: it.in_flight for name, it in waiting.items()},
         "dead_letters": {
@@ -50,18 +49,6 @@ def measure(runtime: "Runtime") -> dict[str, Any]:
         "session": {"age_s": None if age_s is None else round(age_s, 1)},
         "paused": None if paused is None else {"reason": paused.reason, "advice": paused.advice},
     }
-
-
-def _queued_events() -> int:
-    """Count the messages that wait at the broker, which may be another server than the state store."""
-    from pipeline.app import app
-
-    with app.connection_for_read() as connection:
-        channel: Any = connection.default_channel
-        try:
-            return int(channel.queue_declare(INGEST_QUEUE, passive=True).message_count)
-        except connection.channel_errors:  # Redis knows no empty queue
-            return 0
 
 
 def _show(figures: dict[str, Any]) -> None:

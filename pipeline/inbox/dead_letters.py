@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeAlias, cast
 
 from redis import Redis
 
-from pipeline.inbox.scripts import Script
+from pipeline.inbox.scripts import Call, Script
 
 _receive = Script("receive")
 
@@ -43,13 +43,16 @@ class DeadLetter:
         return int(self.id.split("-", maxsplit=1)[0])
 
 
-def receive(redis: Redis, receipts: Iterable[Receipt], *, seen_s: int = 86_400) -> int:
-    """Count what became of messages, each once in `seen_s` seconds; returns how many were new."""
+def receiving(receipts: Iterable[Receipt], *, seen_s: int = 86_400) -> Call:
+    """Return the call that counts what became of messages, each once in `seen_s` seconds.
+
+    It answers how many were new, and is made together with the appends of the messages' operations, after them.
+    """
     arguments: list[str] = []
     for receipt in receipts:
         event = json.dumps(receipt.event, default=repr) if receipt.outcome == "rejected" else ""
         arguments += (receipt.message_id, receipt.outcome, receipt.reason, event)
-    return int(_receive(redis, _base(EVENTS), seen_s, *arguments))
+    return _receive.call(_base(EVENTS), seen_s, *arguments)
 
 
 def received(redis: Redis) -> dict[str, int]:

@@ -7,7 +7,7 @@ from celery.utils.log import get_task_logger
 
 from pipeline.app import app
 from pipeline.tasks.base import PipelineTask
-from pipeline.tasks.ingest import wake
+from pipeline.tasks.ingest import queued, wake
 
 if TYPE_CHECKING:
     from pipeline.delivery.deliverer import Report
@@ -58,14 +58,16 @@ def deliver_due(object_name: str, token: str, runtime: "Runtime") -> "Report":
         if wait_s > 0:
             time.sleep(wait_s)
             continue
-        claimed = inbox.claim(token)
+        claimed = inbox.claim(token, more_to_come=queued() > 0)
         if isinstance(claimed, Empty):
             runtime.gate.give_back(_CALLS, token)
             if inbox.rest(token, in_any_case=False):
                 return _finished(report, started)
         elif isinstance(claimed, Wait):
             runtime.gate.give_back(_CALLS, token)
-            time.sleep(min(claimed.seconds, _PATIENCE_S))
+            # Not waited for in place: this process can take events in meanwhile. The deliverer keeps its token.
+            wake(object_name, token, in_s=claimed.seconds)
+            return _finished(report, started)
         else:
             if claimed.wake_another:
                 wake(object_name, claimed.wake_another)
