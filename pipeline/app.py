@@ -14,7 +14,7 @@ app.config_from_object("pipeline.celeryconfig")
 _WORDY = ("celery.worker.strategy", "celery.app.trace")
 
 
-@after_setup_logger.connect  # type: ignore[untyped-decorator]  # celery's signals have no types
+@after_setup_logger.connect
 def _log_batches_and_not_messages(loglevel: int, **_: Any) -> None:
     """Keep Celery's two lines for each message to `--log-level DEBUG`."""
     for name in _WORDY:

@@ -44,7 +44,7 @@ class Run:
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """Return the value that `share` (0 to 1) of `values` do not exceed; the nearest rank. Raises ValueError for none."""
+    """Return the value that `share` (0 to 1) of `values` do not exceed, by nearest rank. Raises ValueError for none."""
     if not values:
         raise ValueError("no values, no percentile")
     return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
