@@ -25,7 +25,7 @@ MOST_IN_GROUP: Final = 50
 # Between two groups. Short beside what an event's way to Salesforce takes, long enough for a dozen messages to come.
 _PAUSE_S: Final = 0.01
 
-Body: TypeAlias = tuple[Any, str | None, str | None]  # as it came, content type, content encoding
+Body: TypeAlias = tuple[Any, str, str]  # as it came, content type ("" where it is decoded), content encoding
 Work: TypeAlias = Callable[[Sequence[Body]], tuple[int, None, float]]
 
 
@@ -91,7 +91,7 @@ class Groups:
 
         self._pool.apply_async(
             self._work,
-            args=([(request.body, request.content_type, request.content_encoding) for request in group],),
+            args=([(one.body, one.content_type or "", one.content_encoding or "") for one in group],),
             accept_callback=each("on_accepted"),
             callback=ended("on_success"),
             error_callback=ended("on_failure"),
