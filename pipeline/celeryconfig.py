@@ -61,9 +61,9 @@ broker_connection_max_retries = None  # and waits for it as long as it takes
 broker_pool_limit = 10
 broker_connection_timeout = 5
 
-# Enough messages wait in a worker for groups to form (tasks/grouping.py), and no more, because what it holds
-# unacknowledged longer than the visibility timeout is delivered again: 64 of 100 events each take some seconds.
-worker_prefetch_multiplier = 32
+# Few messages wait in a worker: what it holds unacknowledged longer than the visibility timeout is delivered again.
+# More would not make its groups (tasks/grouping.py) larger: at full speed a dozen messages come in a group's pause.
+worker_prefetch_multiplier = 8
 task_time_limit = 30  # ingest takes milliseconds; well below the visibility timeout. deliver sets its own
 task_soft_time_limit = 20
 

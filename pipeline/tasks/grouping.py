@@ -18,8 +18,6 @@ from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Any, Final, TypeAlias
 
-from celery.worker.strategy import default
-
 # Enough to make what a group costs as a whole small against its messages, few enough to share among processes.
 MOST_IN_GROUP: Final = 50
 # Between two groups. Short beside what an event's way to Salesforce takes, long enough for a dozen messages to come.
@@ -105,6 +103,8 @@ def grouped(work: Work) -> Callable[..., Any]:
     """Return the strategy of a task whose messages are carried out by `work`, in groups."""
 
     def strategy(task: Any, app: Any, consumer: Any, **options: Any) -> Any:
+        from celery.worker.strategy import default  # a producer does not load what workers run
+
         groups = Groups(consumer.pool, consumer.timer, work, time_limit=task.time_limit or app.conf.task_time_limit)
         return default(task, app, _Consumer(consumer, groups.add), **options)
 

@@ -211,3 +211,41 @@ def test_a_message_is_counted_once_and_a_rejected_one_is_kept_whole(redis: Redis
     assert received(redis) == {"accepted": 1, "rejected": 1, "skipped": 1}
     (letter,) = dead_letters(redis, "events")
     assert (letter.event, letter.reason) == ({"messageId": "m2"}, "type is missing")
+
+
+def test_while_events_queue_keys_are_gathered_and_leave_a_linger_after_the_last(redis: Redis) -> None:
+    inbox = Inbox(redis, "Lead", Bounds(linger_s=0.05))
+    inbox.append([operation(1)])
+    assert isinstance(inbox.claim("deliverer", more_to_come=True), Wait)
+    inbox.append([operation(2)])
+    assert isinstance(inbox.claim("deliverer"), Wait)
+    batches: list[Batch] = []
+
+    def is_claimed() -> bool:
+        batches.extend(one for one in [inbox.claim("deliverer")] if isinstance(one, Batch))
+        return bool(batches)
+
+    wait_until(is_claimed, what="the end of the gathering")
+    assert [one.id for one in batches[0].claims[0].operations] == ["m1#identify", "m2#identify"]
+
+
+def test_keys_are_not_gathered_for_ever(redis: Redis) -> None:
+    inbox = Inbox(redis, "Lead", Bounds(linger_s=0, gather_s=0))
+    inbox.append([operation(1)])
+    assert isinstance(inbox.claim("deliverer", more_to_come=True), Batch)
+
+
+def test_a_backfill_of_ten_batches_leaves_while_more_is_to_come(redis: Redis) -> None:
+    inbox = Inbox(redis, "Lead", Bounds(linger_s=0, batch=2))
+    inbox.append([operation(number, f"p{number}@example.com") for number in range(19)])
+    assert isinstance(inbox.claim("deliverer", more_to_come=True), Wait)
+    inbox.append([operation(19, "p19@example.com")])
+    assert isinstance(inbox.claim("deliverer", more_to_come=True), Batch)
+
+
+def test_scripts_that_run_together_run_where_the_server_does_not_know_them(redis: Redis) -> None:
+    redis.script_flush()
+    inbox = Inbox(redis, "Lead", Bounds(linger_s=0))
+    appending = inbox.appending([operation(1)])
+    appended, new = run_together(redis, [appending.call, receiving([Receipt("m1", "accepted")])])
+    assert (appending.read(appended).appended, new) == (1, 1)
