@@ -21,6 +21,9 @@ demo: install  ## send 2,000 events of the sample through the whole system into 
 test: install  ## run every test
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup
 
+bench: install  ## measure speed, API calls and latency, and write docs/benchmarks.md (FULL=1: in full size, an hour)
+	@$(BIN)/python benchmarks/run.py $(if $(FULL),--full)
+
 lint: install  ## style and types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -33,4 +36,4 @@ format: install  ## apply the style
 clean:  ## remove .venv and caches
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-.PHONY: help install demo test lint format clean
+.PHONY: help install demo test bench lint format clean

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 import requests
 
 from pipeline.bench.figures import Run, Sample
-from pipeline.bench.noop import QUEUE as NOOP_QUEUE
 from pipeline.bench.workload import OBJECT, identify, key_of
 from pipeline.errors import PipelineError
 from pipeline.local import LocalStack, Service, connect_producer
@@ -55,34 +54,46 @@ class Bench:
 
     def work_off(self, events: int, keys: int, *, progress: Progress = no_progress) -> Run:
         """Start a worker on a filled queue and measure until the last operation is committed, then stop it."""
-        calls, before = self.api_calls(), self._done()
+        calls, before = self.api_calls(), self._taken_in()
         waiting = self._redis.llen(INGEST_QUEUE)
         worker = self.start_worker()
         begun = self._when_it_begins(INGEST_QUEUE, waiting, worker)
         samples: list[Sample] = []
-        watch = _Watch()
-        while True:
-            received, settled, waits = self._done(since=before)
+
+        def look(received: int, settled: int) -> None:
+            worker.check()
             now_s = time.monotonic() - begun
             if not samples or now_s - samples[-1].at_s >= _SAMPLE_EVERY_S:
                 samples.append(self._sample(now_s, received, settled, worker))
-                progress(settled)
+                progress(min(events, settled))
+
+        seconds = self.settle(before + events, look) - begun
+        worker.stop()
+        return Run(events, keys, seconds, self.api_calls() - calls, tuple(samples))
+
+    def settle(self, events: int, look: Callable[[int, int], object] = lambda _received, _settled: None) -> float:
+        """Return the moment at which that many events in all were taken in and nothing waits; `look` on the way."""
+        watch = _Watch()
+        while True:
+            received, (settled, waits) = self._taken_in(), self._settled()
             if received >= events and not waits:
-                break
-            worker.check()
+                return time.monotonic()
+            look(received, settled)
             watch.see((received, settled))
             time.sleep(_POLL_S)
-        worker.stop()
-        return Run(events, keys, now_s, self.api_calls() - calls, tuple(samples))
 
     def noop_per_s(self, tasks: int, *, progress: Progress = no_progress) -> float:
         """Return how many tasks that do nothing plain Celery carries out in a second, on as many worker processes."""
-        self._produce(NOOP_QUEUE, progress, events=tasks, keys=tasks, is_noop=True)
-        command = [sys.executable, "-m", "celery", "-A", "pipeline.bench.noop", "worker", "--loglevel", "WARNING"]
-        options = ["--concurrency", str(self.concurrency), "--hostname", "noop@%h", "--without-mingle"]
-        worker = self.stack.begin_service(self._name("noop"), [*command, *options, "--without-gossip"])
-        begun = self._when_it_begins(NOOP_QUEUE, tasks, worker)
-        while self._redis.llen(NOOP_QUEUE) or self._redis.hlen(_UNACKNOWLEDGED):
+        return self.plain_per_s("pipeline.bench.noop", "noop", tasks, progress=progress)
+
+    def plain_per_s(self, application: str, task: str, tasks: int, *, progress: Progress = no_progress) -> float:
+        """Return how many tasks another Celery application carries out in a second; its queue is named as the task."""
+        self._produce(task, progress, events=tasks, keys=tasks, task=f"{application}:{task}")
+        command = [sys.executable, "-m", "celery", "-A", application, "worker", "--loglevel", "WARNING"]
+        options = ["--concurrency", str(self.concurrency), "--hostname", f"{task}@%h", "--without-mingle"]
+        worker = self.stack.begin_service(self._name(task), [*command, *options, "--without-gossip"])
+        begun = self._when_it_begins(task, tasks, worker)
+        while self._redis.llen(task) or self._redis.hlen(_UNACKNOWLEDGED):
             worker.check()
             time.sleep(_POLL_S)
         seconds = time.monotonic() - begun
@@ -119,8 +130,7 @@ class Bench:
 
     def produce(self, **options: Any) -> Service:
         """Start a producer with the options of `pipeline.bench.producer` and return at once."""
-        named = [(f"--{name.replace('_', '-').removeprefix('is-')}", value) for name, value in options.items()]
-        arguments = [part for name, value in named for part in ([name] if value is True else [name, str(value)])]
+        arguments = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
         return self.stack.begin_service(
             self._name("producer"), [sys.executable, "-m", "pipeline.bench.producer", *arguments]
         )
@@ -150,15 +160,18 @@ class Bench:
             time.sleep(_POLL_S / 4)
         return time.monotonic()
 
-    def _done(self, since: tuple[int, int, int] = (0, 0, 0)) -> tuple[int, int, int]:
-        """Return events taken in and operations settled since then, and operations that wait now."""
+    def _taken_in(self) -> int:
         from pipeline.inbox.dead_letters import received
+
+        return sum(received(self._redis).values())
+
+    def _settled(self) -> tuple[int, int]:
+        """Return operations settled so far, and those that wait."""
         from pipeline.inbox.inbox import Inbox
 
-        taken_in = sum(received(self._redis).values())
         counts = Inbox(self._redis, OBJECT).counts()
         settled = counts.get("applied", 0) + counts.get("buried", 0)
-        return taken_in - since[0], settled - since[1], counts.get("appended", 0) - settled
+        return settled, counts.get("appended", 0) - settled
 
     def _sample(self, at_s: float, received: int, settled: int, worker: Service) -> Sample:
         used: Any = self._redis.info("memory")

@@ -7,10 +7,8 @@ from celery import Celery
 
 from pipeline import settings
 
-QUEUE = "noop"
-
 app = Celery("noop", broker=settings.broker_url(os.environ))
-app.conf.task_default_queue = QUEUE
+app.conf.task_default_queue = "noop"
 
 
 @app.task(name="noop", ignore_result=True)

@@ -3,6 +3,7 @@
 It knows the broker's address (PIPELINE_BROKER_URL or PIPELINE_REDIS_URL) and nothing else, and ends when all is sent.
 """
 
+import importlib
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -18,10 +19,10 @@ from pipeline.bench.workload import messages
 @click.option("--keys", required=True, type=click.IntRange(min=1))
 @click.option("--per-message", default=1, type=click.IntRange(min=1), help="Events in one message.")
 @click.option("--rate", default=0.0, help="Events a second; 0 is as fast as it goes.")
-@click.option("--noop", "is_noop", is_flag=True, help="Send to the task that does nothing.")
-def main(*, events: int, keys: int, per_message: int, rate: float, is_noop: bool) -> None:
+@click.option("--task", help="Another task to send each event to, as module:name.")
+def main(*, events: int, keys: int, per_message: int, rate: float, task: str | None) -> None:
     """Send identify events."""
-    send = _sender(is_noop=is_noop, is_alone=per_message == 1)
+    send = _sender(task, is_alone=per_message == 1)
     begun = time.monotonic()
     sent = 0
     for message in messages(events, keys, per_message):
@@ -31,11 +32,10 @@ def main(*, events: int, keys: int, per_message: int, rate: float, is_noop: bool
         sent += len(message)
 
 
-def _sender(*, is_noop: bool, is_alone: bool) -> Callable[[Sequence[Any]], object]:
-    if is_noop:
-        from pipeline.bench.noop import noop
-
-        return partial(_each, noop.delay)
+def _sender(task: str | None, *, is_alone: bool) -> Callable[[Sequence[Any]], object]:
+    if task is not None:
+        module, _, name = task.partition(":")
+        return partial(_each, getattr(importlib.import_module(module), name).delay)
     from pipeline import send_event, send_events
 
     return partial(_each, send_event.delay) if is_alone else send_events.delay

@@ -9,7 +9,7 @@
 -- ARGV[2] keys in a full batch, the most that are taken
 -- ARGV[3] linger, milliseconds
 -- ARGV[4] lease, milliseconds
--- ARGV[5] most operations taken of one key
+-- ARGV[5] most operations taken of one key, where a full batch is due; of fewer keys up to ten times as many
 -- ARGV[6] most operations taken in all
 -- ARGV[7] token of the deliverer, whose place among those at work is renewed
 -- ARGV[8] deliverers that may be at work for the object at once
@@ -40,6 +40,9 @@ if due < most then
   local left = tonumber(redis.call('GET', base .. 'left') or 0)
   if now - left < linger then return {'wait', linger - (now - left)} end
 end
+
+-- Where few keys are due, each may bring more: a key that everybody writes to would take a linger for each share.
+most_of_key = math.max(most_of_key, math.min(10 * most_of_key, math.floor(most_in_all / due)))
 
 local batch, taken = {'batch', 0}, 0
 -- Keys that share a match value with a claimed one stay ready; looking at twice the batch passes them by.

@@ -176,10 +176,16 @@ def test_a_batch_leaves_at_once_when_idle_and_else_when_full_or_after_the_linger
 
 
 def test_a_batch_holds_no_more_keys_and_operations_than_it_may(redis: Redis) -> None:
-    inbox = Inbox(redis, "Lead", Bounds(batch=2, operations_of_key=3, linger_s=0))
+    inbox = Inbox(redis, "Lead", Bounds(batch=2, operations_of_key=3, operations=9, linger_s=0))
     inbox.append([operation(number, f"p{number % 3}@example.com") for number in range(12)])
     batch = claimed(inbox)
     assert [len(claim.operations) for claim in batch.claims] == [3, 3]
+
+
+def test_a_key_that_is_due_alone_brings_ten_times_as_many_operations(redis: Redis) -> None:
+    inbox = Inbox(redis, "Lead", Bounds(operations_of_key=3, linger_s=0))
+    inbox.append([operation(number) for number in range(40)])
+    assert len(claimed(inbox).claims[0].operations) == 30
 
 
 def test_sweep_wakes_an_object_that_has_due_keys_and_nobody_at_work(inbox: Inbox, redis: Redis) -> None:
