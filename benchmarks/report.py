@@ -10,48 +10,44 @@ from pipeline.bench.figures import Run, Sample, percentile
 Row: TypeAlias = Sequence[str]
 _MISSING = "not measured"
 
+_HOW = """# Benchmarks
+
+Written by `{command}` on {machine}, which Redis, the emulated org, the producer and {processes} worker processes share.
+Figures in seconds differ from machine to machine and from run to run; compare the ratios, whose two sides are measured
+one after the other in the same run.
+
+A producer fills the queue, then a worker starts, and time runs from the first message it takes until the last record is
+committed in the org. A *task that does nothing* is a Celery task with the same event as its argument, Celery's own
+settings and as many worker processes, timed the same way. The *two-call deliverer* (`benchmarks/two_calls.py`) looks
+each Lead up and writes it with simple-salesforce. The session and the describe are cached before, as they are in a
+system that runs.
+
+## Against the targets
+"""
+
+_STEADY = """
+## Latency beside a steady stream
+
+Single events are sent beside the stream and timed until they are committed. The linger bounds it (half a second,
+`linger` in destination.yaml), which makes batches out of a stream, and so does the batch that is on its way.
+"""
+
 
 def document(results: Results, *, machine: str, command: str) -> str:
     """Return docs/benchmarks.md."""
+    run_head = ["scenario", "events", "records", "events/s", "API calls", "calls/event", "Redis, peak"]
+    latency_head = ["other events/s", "p50, ms", "p90, ms", "p99, ms", "API calls/event"]
+    pictures = [f"![{title}](images/{name}.svg)\n" for name, title, _ in plots(results)]
     return "\n".join(
         [
-            "# Benchmarks",
-            "",
-            (
-                f"Written by `{command}` on {machine}, which Redis, the emulated org, the producer and "
-                f"{CONCURRENCY} worker processes share. Figures in seconds differ from machine to machine and from run to "
-                "run; compare the ratios, whose two sides are measured one after the other in the same run."
-            ),
-            "",
-            (
-                "A producer fills the queue, then a worker starts, and time runs from the first message it takes until the "
-                "last record is committed in the org. A *task that does nothing* is a Celery task with the same event as "
-                "its argument, Celery's own settings and as many worker processes, timed the same way. The *two-call "
-                "deliverer* (`benchmarks/two_calls.py`) looks each Lead up and writes it with simple-salesforce. The "
-                "session and the describe are cached before, as they are in a system that runs."
-            ),
-            "",
-            "## Against the targets",
-            "",
+            _HOW.format(command=command, machine=machine, processes=CONCURRENCY),
             *table(["what", "target", "measured"], targets(results)),
+            "\n## Every run\n",
+            *table(run_head, runs(results)),
+            _STEADY,
+            *table(latency_head, latencies(results)),
             "",
-            "## Every run",
-            "",
-            *table(
-                ["scenario", "events", "records", "events/s", "API calls", "calls/event", "Redis, peak"], runs(results)
-            ),
-            "",
-            "## Latency beside a steady stream",
-            "",
-            (
-                "Single events are sent beside the stream and timed until they are committed. Two things bound it: the "
-                "linger (half a second, `linger` in destination.yaml), which makes batches out of a stream, and the batch "
-                "before."
-            ),
-            "",
-            *table(["other events/s", "p50, ms", "p90, ms", "p99, ms", "API calls/event"], latencies(results)),
-            "",
-            *(f"![{title}](images/{name}.svg)\n" for name, title, _ in plots(results)),
+            *pictures,
         ]
     )
 

@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeAlias, cast
 
 from redis import Redis
 
-from pipeline.inbox.scripts import Call, Script
+from pipeline.inbox.scripts import Call, Script, run_together
 
 _receive = Script("receive")
 
@@ -53,6 +53,11 @@ def receiving(receipts: Iterable[Receipt], *, seen_s: int = 86_400) -> Call:
         event = json.dumps(receipt.event, default=repr) if receipt.outcome == "rejected" else ""
         arguments += (receipt.message_id, receipt.outcome, receipt.reason, event)
     return _receive.call(_base(EVENTS), seen_s, *arguments)
+
+
+def receive(redis: Redis, receipts: Iterable[Receipt], *, seen_s: int = 86_400) -> int:
+    """Count what became of messages, by itself; returns how many were new."""
+    return int(run_together(redis, [receiving(receipts, seen_s=seen_s)])[0])
 
 
 def received(redis: Redis) -> dict[str, int]:

@@ -4,6 +4,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from celery.utils.log import get_task_logger
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
 
 from pipeline.app import app
 from pipeline.tasks.base import PipelineTask
@@ -21,6 +23,8 @@ log = get_task_logger(__name__)
 _TURN_S = 20.0
 # A wait up to this long is spent in place; a longer one ends the turn, and the sweep wakes the object again.
 _PATIENCE_S = 1.0
+# Where there is no linger, keys that another deliverer holds are not asked for without a pause.
+_SHORTEST_WAIT_S = 0.05
 # What a batch is expected to cost: one lookup and one write.
 _CALLS = 2
 
@@ -58,7 +62,7 @@ def deliver_due(object_name: str, token: str, runtime: "Runtime") -> "Report":
         if wait_s > 0:
             time.sleep(wait_s)
             continue
-        claimed = inbox.claim(token, more_to_come=queued() > 0)
+        claimed = inbox.claim(token, more_to_come=_is_more_to_come())
         if isinstance(claimed, Empty):
             runtime.gate.give_back(_CALLS, token)
             if inbox.rest(token, in_any_case=False):
@@ -66,7 +70,7 @@ def deliver_due(object_name: str, token: str, runtime: "Runtime") -> "Report":
         elif isinstance(claimed, Wait):
             runtime.gate.give_back(_CALLS, token)
             # Not waited for in place: this process can take events in meanwhile. The deliverer keeps its token.
-            wake(object_name, token, in_s=claimed.seconds)
+            wake(object_name, token, in_s=max(claimed.seconds, _SHORTEST_WAIT_S))
             return _finished(report, started)
         else:
             if claimed.wake_another:
@@ -83,6 +87,14 @@ def sweep_one(object_name: str, runtime: "Runtime") -> None:
         log.warning("object=%s keys_returned=%d: their worker did not finish", object_name, swept.returned)
     if swept.wake:
         wake(object_name, swept.wake)
+
+
+def _is_more_to_come() -> bool:
+    """Tell whether events wait to be taken in; of a broker that does not answer nothing comes."""
+    try:
+        return queued() > 0
+    except (OperationalError, RedisError, OSError):
+        return False
 
 
 def _closed_for(object_name: str, token: str, runtime: "Runtime") -> tuple[float, str]:

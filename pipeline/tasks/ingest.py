@@ -26,7 +26,15 @@ INGEST_QUEUE = "ingest"
 def take_in(messages: Sequence[Body]) -> tuple[int, None, float]:
     """Take in the events of several messages of `send_event`; answers as Celery's pool expects it of a task."""
     begun = time.monotonic()
-    _ingest([event for message in messages for event in _events_of(message)])
+    try:
+        _ingest([event for message in messages for event in _events_of(message)])
+    except Reject:
+        raise
+    except Exception as bug:
+        if len(messages) == 1:
+            raise
+        # Whichever it is about, the others are not lost with it: each of them comes again, and travels alone.
+        raise Reject(type(bug).__name__, requeue=True) from None
     return 0, None, time.monotonic() - begun
 
 

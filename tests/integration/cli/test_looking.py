@@ -11,9 +11,8 @@ from redis import Redis
 from pipeline import send_event
 from pipeline.cli import main
 from pipeline.inbox.claims import Batch, Settlement
-from pipeline.inbox.dead_letters import Receipt, receiving
+from pipeline.inbox.dead_letters import Receipt, receive
 from pipeline.inbox.inbox import Inbox
-from pipeline.inbox.scripts import run_together
 from pipeline.local import LocalRedis, connect_producer, free_port
 from pipeline.operation import Json, Operation
 
@@ -114,7 +113,7 @@ def test_a_redis_that_is_not_there_is_one_clear_message(monkeypatch: pytest.Monk
 
 
 def test_dead_letters_are_listed_with_their_reason_and_without_the_event(redis_client: Redis) -> None:
-    run_together(redis_client, [receiving([Receipt("m9", "rejected", "track needs event", {"type": "track"})])])
+    receive(redis_client, [Receipt("m9", "rejected", "track needs event", {"type": "track"})])
     bury_one(redis_client)
     shown = read("dead-letters", "list", "--json")
     assert [letter["reason"] for letter in shown["dead_letters"]] == [
@@ -136,9 +135,7 @@ def test_one_dead_letter_is_shown_with_the_whole_event(redis_client: Redis) -> N
 
 
 def test_a_long_list_is_cut_and_says_so(redis_client: Redis) -> None:
-    run_together(
-        redis_client, [receiving([Receipt(f"m{number}", "rejected", f"reason {number}", {}) for number in range(1200)])]
-    )
+    receive(redis_client, [Receipt(f"m{number}", "rejected", f"reason {number}", {}) for number in range(1200)])
     assert read("dead-letters", "list", "--limit", "3", "--json")["more"] is True
     everything = read("dead-letters", "list", "--limit", "5000", "--json")
     assert len(everything["dead_letters"]) == 1200
