@@ -31,8 +31,8 @@ redis.call('ZADD', base .. 'deliverers', now + wake_ms, deliverer)
 local due = redis.call('ZCOUNT', base .. 'ready', '-inf', now)
 if due == 0 then return {'empty'} end
 if ARGV[12] == '1' then redis.call('SET', base .. 'gathering', '1', 'PX', math.max(linger, 1)) end
--- Beyond ten batches waiting for more saves little, and a backfill has to keep the org busy.
-if due < 10 * most and redis.call('EXISTS', base .. 'gathering') == 1 then
+-- Beyond fifty batches waiting for more saves little, and a backfill has to keep the org busy.
+if due < 50 * most and redis.call('EXISTS', base .. 'gathering') == 1 then
   local oldest = tonumber(redis.call('ZRANGE', base .. 'ready', 0, 0, 'WITHSCORES')[2])
   if now - oldest < gather then return {'wait', math.max(linger, 1)} end
 end

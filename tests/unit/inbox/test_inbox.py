@@ -240,11 +240,11 @@ def test_keys_are_not_gathered_for_ever(redis: Redis) -> None:
     assert isinstance(inbox.claim("deliverer", more_to_come=True), Batch)
 
 
-def test_a_backfill_of_ten_batches_leaves_while_more_is_to_come(redis: Redis) -> None:
+def test_a_backfill_of_fifty_batches_leaves_while_more_is_to_come(redis: Redis) -> None:
     inbox = Inbox(redis, "Lead", Bounds(linger_s=0, batch=2))
-    inbox.append([operation(number, f"p{number}@example.com") for number in range(19)])
+    inbox.append([operation(number, f"p{number}@example.com") for number in range(99)])
     assert isinstance(inbox.claim("deliverer", more_to_come=True), Wait)
-    inbox.append([operation(19, "p19@example.com")])
+    inbox.append([operation(99, "p99@example.com")])
     assert isinstance(inbox.claim("deliverer", more_to_come=True), Batch)
 
 
