@@ -10,7 +10,8 @@ from typing import Any
 
 import requests
 from celery import Celery
-from simple_salesforce import Salesforce, format_soql
+from simple_salesforce.api import Salesforce
+from simple_salesforce.format import format_soql
 
 from pipeline.salesforce.transport import Transport
 
