@@ -4,19 +4,24 @@ By itself Celery hands every message to a worker process on its own. Here one th
 what follows it closely goes together, once the pause is over and a process is free. So a quiet queue waits for nothing,
 and a busy one pays once per group for the way to the process, for the task's set-up and for Redis.
 
-Each message is still acknowledged by itself, after its group was carried out. A worker process that dies takes its
-group's messages back to the queue, and a message that comes again travels alone, so that one which kills processes
+The messages of a group are acknowledged in one round trip after it was carried out. When a worker process dies, its
+group's messages go back to the queue, and a message that comes again travels alone, so that one which kills processes
 cannot keep others from being taken in.
 
 What is relied on in Celery 5.7, worker/strategy.py: the default strategy gives each request to
 `consumer.on_task_request` and to nothing else; `Request.on_accepted`, `on_success`, `on_failure` and `on_timeout` are
-the pool's callbacks and acknowledge, or send back, their own message.
+the pool's callbacks and acknowledge, or send back, their own message, unless `acknowledged` says that it was done. And
+in kombu 5.7, transport/redis.py: `QoS.ack` is `_remove_from_indices` and the ack of the virtual transport.
 """
 
 from collections import deque
 from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Any, Final, TypeAlias
+
+from kombu.transport.redis import QoS
+from kombu.transport.virtual import QoS as VirtualQoS
+from redis.exceptions import RedisError
 
 # Enough to make what a group costs as a whole small against its messages, few enough to share among processes.
 MOST_IN_GROUP: Final = 50
@@ -83,6 +88,8 @@ class Groups:
             def tell_and_go_on(*arguments: Any, **options: Any) -> None:
                 self._at_work -= 1
                 self._send()  # first, so that the process has work while the messages are acknowledged
+                if name == "on_success":
+                    _acknowledge(group)
                 tell(*arguments, **options)
 
             return tell_and_go_on
@@ -120,6 +127,25 @@ class _Consumer:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._consumer, name)
+
+
+def _acknowledge(group: Sequence[Any]) -> None:
+    """Acknowledge the messages of a group in one round trip; where that fails, each request does it by itself."""
+    held = group[0].message.channel.qos
+    if not isinstance(held, QoS):
+        return
+    qos: Any = held
+    together = [one for one in group if one.message.channel.qos is qos]
+    try:
+        with qos.pipe_or_acquire() as pipe:
+            for request in together:
+                qos._remove_from_indices(request.message.delivery_tag, pipe)  # noqa: SLF001  (kombu acknowledges so)
+            pipe.execute()
+    except (RedisError, OSError):
+        return
+    for request in together:
+        VirtualQoS.ack(qos, request.message.delivery_tag)
+        request.acknowledged = True
 
 
 def _is_again(request: Any) -> bool:

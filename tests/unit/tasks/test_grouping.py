@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 from pipeline.tasks.grouping import MOST_IN_GROUP, Groups
@@ -14,6 +15,10 @@ class Request:
     told: list[str] = field(default_factory=list)
     content_type: str = "application/json"
     content_encoding: str = "utf-8"
+
+    @property
+    def message(self) -> SimpleNamespace:
+        return SimpleNamespace(channel=SimpleNamespace(qos=None))  # no Redis: each acknowledges by itself
 
     @property
     def body(self) -> str:
