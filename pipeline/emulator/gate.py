@@ -10,9 +10,7 @@ import socket
 import struct
 import time
 import zlib
-from collections import deque
 from collections.abc import Awaitable, Callable, MutableMapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -32,8 +30,6 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-# Requests that the page lists.
-_REMEMBERED = 100
 # Replies at least this long are worth compressing, at the quickest level.
 _GZIP_FROM = 2_048
 # A request may be at most this large (SOAP API guide: 50 MB; Bulk API 2.0 guide: 150 MB for job data).
@@ -46,16 +42,6 @@ _SOAP_KINDS = frozenset({"u", "c"})
 _JSON_WRITES = frozenset({"POST", "PATCH"})
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """A request as the page lists it; it holds no data of the request."""
-
-    method: str
-    path: str
-    status: int
-    ms: float
-
-
 class Gate:
     """An ASGI application for everything under /services and /id."""
 
@@ -63,7 +49,6 @@ class Gate:
         self.org = org
         self.router = router
         self.latency_ms = latency_ms
-        self.seen: deque[Seen] = deque(maxlen=_REMEMBERED)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -77,12 +62,21 @@ class Gate:
         crowded = self.org.limits.crowded()
         if delay > 0 and not crowded:
             await self._wait(delay)
-        if fault is not None and fault.fault == "reset_before":
-            _reset(scope)
-            return
-        reply = self._answer(scope, method, headers, raw, fault, crowded=crowded)
-        self.seen.appendleft(Seen(method, path, reply.status, (time.perf_counter() - started) * 1000))
+        charged = self.org.limits.total
+        reply: Reply | None = None
+        if fault is None or fault.fault != "reset_before":
+            reply = self._answer(scope, method, headers, raw, fault, crowded=crowded)
         if fault is not None and fault.fault == "reset_after":
+            reply = None
+        self.org.requests.add(
+            method,
+            path,
+            scope["query_string"],
+            status=reply.status if reply else None,
+            calls=self.org.limits.total - charged,
+            seconds=time.perf_counter() - started,
+        )
+        if reply is None:
             _reset(scope)
             return
         body, out = self._encode(reply, headers, method)

@@ -13,6 +13,7 @@ from pipeline.emulator.duplicates import DuplicateRules
 from pipeline.emulator.errors import ApiError, Json
 from pipeline.emulator.faults import Faults
 from pipeline.emulator.limits import DEFAULT_DAILY_LIMIT, Limits
+from pipeline.emulator.request_log import RequestLog
 from pipeline.emulator.schema import Schema, SObject, standard_objects
 from pipeline.emulator.soql.plan import address_parts
 from pipeline.emulator.soql.run import Queries, show, show_address
@@ -59,6 +60,7 @@ class Org:
         self.auth = Auth(clock)
         self.limits = Limits(time.monotonic, daily_limit)
         self.faults = Faults()
+        self.requests = RequestLog(clock)
         self.reader = DraftReader()
         self.writer = Writer(self.store, clock, self.duplicates)
         self.queries = Queries(self.store, clock)
@@ -81,6 +83,7 @@ class Org:
         self.queries.forget()
         self.limits.clear()
         self.faults.clear()
+        self.requests.clear()
         self.bulk.clear()
         # Records number users anew; the first one's Id never changes.
         for user in self.users[1:]:
@@ -177,10 +180,18 @@ class Org:
 
     def everything(self, one: SObject, *, deleted: bool = False) -> list[Json]:
         """Return all records of an object with their non-null fields, in the order of creation."""
-        where = "" if deleted or not one.has_deleted else " WHERE IsDeleted = 0"
-        columns = ", ".join(quote(known.name) for known in one.stored)
-        sql = f"SELECT {columns} FROM {quote(one.name)}{where} ORDER BY rowid"  # noqa: S608 - names of the describe
-        return [_filled(one, row) for row in self.store.execute(sql)]
+        return [_filled(one, row) for row in self.store.execute(f"{_select(one, deleted=deleted)} ORDER BY rowid")]
+
+    def newest(self, one: SObject, *, start: int, most: int) -> list[Json]:
+        """Return records of an object with their non-null fields, the newest first, from position ``start`` on."""
+        sql = f"{_select(one)} ORDER BY rowid DESC LIMIT ? OFFSET ?"
+        return [_filled(one, row) for row in self.store.execute(sql, (most, start))]
+
+
+def _select(one: SObject, *, deleted: bool = False) -> str:
+    where = "" if deleted or not one.has_deleted else " WHERE IsDeleted = 0"
+    columns = ", ".join(quote(known.name) for known in one.stored)
+    return f"SELECT {columns} FROM {quote(one.name)}{where}"  # noqa: S608 - names of the describe
 
 
 def _filled(one: SObject, row: Row) -> Json:
