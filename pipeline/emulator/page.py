@@ -99,9 +99,7 @@ class Page:
             tag(
                 "div",
                 self._objects(counts),
-                tag(
-                    "div", self._calls(), section("Faults in force", show_faults(self.org.faults.rules)), class_="stack"
-                ),
+                tag("div", self._calls(), section("Faults", show_faults(self.org.faults.rules)), class_="stack"),
                 class_="halves",
             ),
             section(f"Last {MOST} requests", show_requests(list(self.org.requests))),
@@ -133,7 +131,7 @@ class Page:
     def fields(self, request: Request) -> bytes:
         """List an object's fields."""
         one = self._object(request)
-        heads = ("Field", "Label", "Type", "Length", "", "Refers to, or values")
+        heads = ("Field", "Label", "Type", "Length", "Flags", "Refers to, or values")
         rows = [
             (tag("code", known.name), known.label, known.type, length_of(known), flags_of(known), choices_of(known))
             for known in one.fields.values()

@@ -15,7 +15,8 @@ from pipeline.emulator.schema import Field, SObject
 
 # A list of records leaves out who owns and changed them, which is the same user nearly always.
 _UNLISTED = frozenset({"OwnerId", "CreatedById", "LastModifiedById", "LastModifiedDate", "SystemModstamp"})
-_MOST_LISTED_TEXT = 120
+# Characters of a query that the list of requests shows; its link has all of them.
+_MOST_SHOWN_SOQL = 160
 # From this HTTP status on an answer is a refusal.
 _FIRST_ERROR = 400
 
@@ -46,7 +47,8 @@ def show_requests(requests: Sequence[Seen]) -> Html:
     rows = []
     for seen in requests:
         good = seen.status is not None and seen.status < _FIRST_ERROR
-        query = join(" ", link(seen.soql, "soql", q=seen.soql)) if seen.soql else None
+        shown = seen.soql if len(seen.soql) <= _MOST_SHOWN_SOQL else f"{seen.soql[:_MOST_SHOWN_SOQL]}…"
+        query = join(" ", link(shown, "soql", q=seen.soql)) if shown else None
         rows.append(
             (
                 datetime.fromtimestamp(seen.at, UTC).strftime("%H:%M:%S"),
@@ -70,12 +72,12 @@ def list_records(one: SObject, records: Sequence[Json]) -> Html:
     columns = [*first, *rest]
     rows = [
         (
-            tag("code", link(record["Id"], record["Id"])),
-            *(show_value(record.get(known.name), known, most=_MOST_LISTED_TEXT) for known in columns),
+            show_id(record["Id"]),
+            *(show_value(record.get(known.name), known) for known in columns),
         )
         for record in records
     ]
-    return table(("Id", *(known.name for known in columns)), rows)
+    return tag("div", table(("Id", *(known.name for known in columns)), rows), class_="list")
 
 
 def list_results(records: Sequence[Json]) -> Html:
@@ -102,20 +104,23 @@ def show_result(name: str, value: Any) -> object:
     if isinstance(value, dict) and "records" in value:
         return list_results(value["records"])
     if name.rpartition(".")[2] == "Id" and isinstance(value, str):
-        return tag("code", link(value, value))
+        return show_id(value)
     return show_value(value, None)
 
 
-def show_value(value: Any, known: Field | None, *, most: int | None = None) -> object:
-    """Return a field's value for a cell: Ids as links, an address in one line, ``most`` characters of a text."""
+def show_id(record_id: str) -> Html:
+    """Return an Id as a link to its record."""
+    return tag("code", link(record_id, record_id), class_="id")
+
+
+def show_value(value: Any, known: Field | None) -> object:
+    """Return a field's value for a cell: Ids as links, an address in one line."""
     if isinstance(value, dict):
         return ", ".join(str(part) for part in value.values() if part is not None)
     if isinstance(value, bool):
         return "true" if value else "false"
     if known is not None and known.type in {"id", "reference"} and value:
-        return tag("code", link(value, value))
-    if most is not None and isinstance(value, str) and len(value) > most:
-        return value[:most] + "…"
+        return show_id(value)
     return value
 
 
@@ -127,14 +132,14 @@ def length_of(known: Field) -> str:
 
 
 def flags_of(known: Field) -> list[Html]:
-    """Return what the describe says about a field beyond its type."""
+    """Return what the describe says about a field beyond its type, in its words where it has one."""
     flags = {
         "required": known.required,
-        "external Id": known.external_id,
+        "externalId": known.external_id,
         "unique": known.unique,
-        "case-sensitive": known.case_sensitive,
-        "lookup by upsert": known.id_lookup,
-        "auto number": known.auto_number,
+        "caseSensitive": known.case_sensitive,
+        "idLookup": known.id_lookup,
+        "autoNumber": known.auto_number,
         "calculated": known.calculated,
         "read-only": not (known.createable or known.updateable),
         "create only": known.createable and not known.updateable,

@@ -9,8 +9,8 @@ from urllib.parse import parse_qs
 
 # Requests that are kept.
 MOST = 100
-# Characters of a path and of a query that are kept, so that the log's size has a bound.
-_MOST_TEXT = 500
+# Characters of a path and of a query that are kept: as many as an address may have, so the log's size has a bound.
+_MOST_TEXT = 16_384
 
 
 class Seen(NamedTuple):
