@@ -95,11 +95,16 @@ class Page:
         return document(
             "Overview",
             self._figures(counts),
-            section("SOQL", soql_form(_SAMPLE)),
             tag(
                 "div",
+                tag(
+                    "div",
+                    section("SOQL", soql_form(_SAMPLE)),
+                    self._calls(),
+                    section("Faults", show_faults(self.org.faults.rules)),
+                    class_="stack",
+                ),
                 self._objects(counts),
-                tag("div", self._calls(), section("Faults", show_faults(self.org.faults.rules)), class_="stack"),
                 class_="halves",
             ),
             section(f"Last {MOST} requests", show_requests(list(self.org.requests))),
