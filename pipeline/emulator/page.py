@@ -8,6 +8,7 @@ its own name at this machine (DNS rebinding) comes with that name. No script is 
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Awaitable, Callable, Mapping
 
 from starlette.requests import Request
@@ -39,6 +40,8 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 PER_PAGE = 50
 MOST_ROWS = 200
 _SAMPLE = "SELECT Id, Name, Email, Company, CreatedDate FROM Lead ORDER BY CreatedDate DESC LIMIT 20"
+# A Host header: an IPv6 address in brackets or a name or IPv4 address, and a port where it is not 80.
+_HOST = re.compile(r"(?:\[(?P<address>[^\[\]]+)\]|(?P<name>[^:\[\]]+))(?::\d+)?")
 _ROOT = f"/services/data/v{NEWEST}.0"
 _HEADERS = {
     "Cache-Control": "no-store",
@@ -241,8 +244,10 @@ class Page:
 
 def is_own_name(host: str, listens_on: str) -> bool:
     """Whether a Host header is one that no foreign web page can bring: an address, localhost or the server's name."""
-    name = host.strip().lower()
-    name = name[1:].partition("]")[0] if name.startswith("[") else name.partition(":")[0]
+    match = _HOST.fullmatch(host.lower())
+    if match is None:
+        return False
+    name = match["address"] or match["name"]
     if name in {"localhost", listens_on.lower()}:
         return True
     try:
