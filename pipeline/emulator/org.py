@@ -82,9 +82,10 @@ class Org:
         self.limits.clear()
         self.faults.clear()
         self.bulk.clear()
-        # Records number users anew; the first one's Id never changes.
-        for user in self.users[1:]:
-            user.record_id = ""
+        # Records number users anew; the first one's Id never changes. Sessions hold these very users.
+        for user, given in zip(self.users, (DEFAULT_USER, *(self.seed.users if self.seed else [])), strict=True):
+            user.password, user.password_expired = given.password, given.password_expired
+            user.record_id = given.record_id
         self._plant()
 
     def _plant(self) -> None:
