@@ -203,8 +203,7 @@ class Gate:
             raise errors.limit_exceeded()
         limits.charge(self.router.resource(call.path) if call.path else "resources", charge_of(call))
 
-    @staticmethod
-    def _resources(call: Call) -> Reply:
+    def _resources(self, call: Call) -> Reply:
         names = (
             "sobjects",
             "query",
@@ -216,7 +215,8 @@ class Gate:
             "recent",
             "jobs",
         )
-        return Reply(200, {name: f"{call.root}/{name}" for name in names})
+        resources = {name: f"{call.root}/{name}" for name in names}
+        return Reply(200, {**resources, "identity": f"{call.base_url}/id/{ORG_ID}/{call.user_id}"})
 
     @staticmethod
     def _refused(refused: ApiError) -> Reply:
@@ -256,7 +256,8 @@ class Gate:
             return Reply(400, {"error": "invalid_grant", "error_description": refused.message})
 
     def _identity(self, headers: dict[str, str], form: dict[str, str], base_url: str) -> Reply:
-        token = headers.get("authorization", "").partition(" ")[2].strip() or form.get("access_token", "")
+        given = headers.get("authorization", "").partition(" ")[2].strip()
+        token = given or form.get("access_token") or form.get("oauth_token", "")
         session = self.org.auth.session(token)
         if session is None:
             return Reply(403, b"Bad_OAuth_Token", content_type="text/html;charset=UTF-8")
