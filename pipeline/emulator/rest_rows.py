@@ -85,7 +85,8 @@ class Rows:
         """Describe an object briefly and list recent records."""
         one = self.object(name)
         shown = one.name_field.name if one.name_field else "Id"
-        sql = f'SELECT Id, "{shown}" FROM "{one.name}" ORDER BY rowid DESC LIMIT 5'  # noqa: S608 - names of the describe
+        where = " WHERE IsDeleted = 0" if one.has_deleted else ""
+        sql = f'SELECT Id, "{shown}" FROM "{one.name}"{where} ORDER BY rowid DESC LIMIT 5'  # noqa: S608 - names of the describe
         recent = [
             {
                 "attributes": {"type": one.name, "url": f"{call.root}/sobjects/{one.name}/{record_id}"},
@@ -302,18 +303,22 @@ class Rows:
     def updated(self, call: Call, name: str) -> Reply:
         """List the Ids changed in a span of time."""
         one, start, end = self.object(name), *_span(call, self.org.clock())
-        sql = f'SELECT Id FROM "{one.name}" WHERE IsDeleted = 0 AND SystemModstamp >= ? AND SystemModstamp <= ?'  # noqa: S608
-        found = [row[0] for row in self.org.store.execute(sql, (start, end))]
+        found = [record_id for record_id, _ in self._changed(one, start, end, deleted=False)]
         return Reply(200, {"ids": found, "latestDateCovered": end})
+
+    def _changed(self, one: SObject, start: str, end: str, *, deleted: bool) -> list[tuple[str, str]]:
+        """Return the Ids of records changed in a span, and when; objects without a recycle bin have none deleted."""
+        if deleted and not one.has_deleted:
+            return []
+        where = f" AND IsDeleted = {int(deleted)}" if one.has_deleted else ""
+        sql = f'SELECT Id, SystemModstamp FROM "{one.name}" WHERE SystemModstamp BETWEEN ? AND ?{where} ORDER BY rowid'  # noqa: S608 - names of the describe
+        return list(self.org.store.execute(sql, (start, end)))
 
     def deleted(self, call: Call, name: str) -> Reply:
         """List the Ids deleted in a span of time."""
         one, start, end = self.object(name), *_span(call, self.org.clock())
-        sql = (
-            f'SELECT Id, SystemModstamp FROM "{one.name}"'  # noqa: S608 - the name comes from the describe
-            " WHERE IsDeleted = 1 AND SystemModstamp >= ? AND SystemModstamp <= ?"
-        )
-        found = [{"id": row[0], "deletedDate": row[1]} for row in self.org.store.execute(sql, (start, end))]
+        changed = self._changed(one, start, end, deleted=True)
+        found = [{"id": record_id, "deletedDate": when} for record_id, when in changed]
         earliest = found[0]["deletedDate"] if found else start
         return Reply(200, {"deletedRecords": found, "earliestDateAvailable": earliest, "latestDateCovered": end})
 

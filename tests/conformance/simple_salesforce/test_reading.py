@@ -45,6 +45,7 @@ def test_describes_agree_with_each_other(salesforce: Any) -> None:
 @pytest.mark.exercises("SFType.metadata")
 def test_the_recent_items_of_an_object_are_named(salesforce: Any) -> None:
     made = salesforce.Account.create({"Name": "Engines"})
+    salesforce.Account.delete(salesforce.Account.create({"Name": "Gone"})["id"])
     (item,) = salesforce.Account.metadata()["recentItems"]
     assert (item["Id"], item["Name"], item["attributes"]["type"]) == (made["id"], "Engines", "Account")
 
@@ -66,6 +67,22 @@ def test_the_layout_of_the_master_record_type(salesforce: Any) -> None:
     assert layouts["recordTypeMappings"][0]["recordTypeId"] == MASTER
     with pytest.raises(SalesforceResourceNotFound):
         salesforce.Lead.describe_layout("012000000000001AAA")
+
+
+@pytest.mark.exercises("SFType.metadata", "SFType.describe", "SFType.updated", "SFType.deleted")
+def test_every_object_answers_whatever_its_describe_offers(salesforce: Any) -> None:
+    now = dt.datetime.now(dt.UTC)
+    span = now - dt.timedelta(hours=1), now + dt.timedelta(hours=1)
+    for entry in salesforce.describe()["sobjects"]:
+        one = getattr(salesforce, entry["name"])
+        assert one.metadata()["objectDescribe"] == entry
+        assert one.describe()["keyPrefix"] == entry["keyPrefix"]
+        assert set(one.updated(*span)["ids"]) == {
+            record["Id"] for record in salesforce.query_all(f"SELECT Id FROM {entry['name']}")["records"]
+        }
+        assert one.deleted(*span)["deletedRecords"] == []
+        for what in ("layouts", "compactLayouts", "approvalLayouts", "listviews", "quickActions"):
+            salesforce.restful(entry["urls"][what].removeprefix("/services/data/v59.0/"))
 
 
 @pytest.mark.exercises("Salesforce.is_sandbox")
