@@ -40,6 +40,8 @@ _VERSION = re.compile(r"v(\d+)\.0")
 _SOAP_SEGMENTS = 4  # services/Soap/<kind>/<version>
 _SOAP_KINDS = frozenset({"u", "c"})
 _JSON_WRITES = frozenset({"POST", "PATCH"})
+# The resource of a user's password, without the Id: all that a session with an expired password may use.
+_PASSWORD = ("sobjects", "User", "password")
 
 
 class Gate:
@@ -103,7 +105,8 @@ class Gate:
             body = gzip.compress(body, compresslevel=1, mtime=0)
             out.append((b"content-encoding", b"gzip"))
         if reply.status not in {204, 304}:
-            out.append((b"content-type", reply.content_type.encode()))
+            if body:
+                out.append((b"content-type", reply.content_type.encode()))
             out.append((b"content-length", str(len(body)).encode()))
         return body, out
 
@@ -152,7 +155,7 @@ class Gate:
         query = parse_query(scope["query_string"].decode("latin-1"))
         try:
             version = _version(segments[0])
-            user_id = self._session(headers, fault)
+            user_id = self._session(headers, fault, segments[1:])
             call = Call(method, version, segments[1:], query, headers, raw, user_id, base_url=base_url)
             self._charge(call, fault, crowded=crowded)
             reply = self._resources(call) if not call.path else self.router.answer(call)
@@ -164,8 +167,8 @@ class Gate:
         reply.headers["Sforce-Limit-Info"] = self.org.limits.header()
         return reply
 
-    def _session(self, headers: dict[str, str], fault: Rule | None) -> str:
-        """Return the user of the request's session; raise 401."""
+    def _session(self, headers: dict[str, str], fault: Rule | None, path: tuple[str, ...]) -> str:
+        """Return the user of the request's session; raise 401, or 403 when only a new password is allowed."""
         given = headers.get("authorization")
         kind, _, token = (given or "").partition(" ")
         if kind.lower() not in {"bearer", "oauth"} or not token:
@@ -176,7 +179,7 @@ class Gate:
         session = self.org.auth.session(token)
         if session is None:
             raise errors.session_invalid()
-        if session.user.password_expired:
+        if session.user.password_expired and path[:2] + path[3:] != _PASSWORD:
             message = (
                 "The users password has expired, you must call SetPassword before attempting any other API operations"
             )
@@ -194,8 +197,7 @@ class Gate:
             raise errors.limit_exceeded()
         limits.charge(self.router.resource(call.path) if call.path else "resources", charge_of(call))
 
-    @staticmethod
-    def _resources(call: Call) -> Reply:
+    def _resources(self, call: Call) -> Reply:
         names = (
             "sobjects",
             "query",
@@ -207,7 +209,8 @@ class Gate:
             "recent",
             "jobs",
         )
-        return Reply(200, {name: f"{call.root}/{name}" for name in names})
+        resources = {name: f"{call.root}/{name}" for name in names}
+        return Reply(200, {**resources, "identity": f"{call.base_url}/id/{ORG_ID}/{call.user_id}"})
 
     @staticmethod
     def _refused(refused: ApiError) -> Reply:
@@ -247,7 +250,8 @@ class Gate:
             return Reply(400, {"error": "invalid_grant", "error_description": refused.message})
 
     def _identity(self, headers: dict[str, str], form: dict[str, str], base_url: str) -> Reply:
-        token = headers.get("authorization", "").partition(" ")[2].strip() or form.get("access_token", "")
+        given = headers.get("authorization", "").partition(" ")[2].strip()
+        token = given or form.get("access_token") or form.get("oauth_token", "")
         session = self.org.auth.session(token)
         if session is None:
             return Reply(403, b"Bad_OAuth_Token", content_type="text/html;charset=UTF-8")

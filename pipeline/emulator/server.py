@@ -21,8 +21,10 @@ from pipeline.emulator.page import Page
 from pipeline.emulator.rest_bulk import BulkJobs
 from pipeline.emulator.rest_collections import Collections
 from pipeline.emulator.rest_composite import Composites
+from pipeline.emulator.rest_layouts import Layouts
 from pipeline.emulator.rest_query import Reading
 from pipeline.emulator.rest_rows import Rows
+from pipeline.emulator.rest_users import Passwords
 from pipeline.emulator.router import Router
 from pipeline.emulator.schema import Schema, standard_objects
 
@@ -49,6 +51,8 @@ class Application:
         self.org = org
         router = Router()
         rows = Rows(org, router)
+        Layouts(rows, router)
+        Passwords(org, router)
         Collections(org, rows, router)
         Composites(org, rows, router)
         Reading(org, router)
