@@ -51,8 +51,8 @@ class Change:
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """The fields to return, where this is a read."""
-        return self.parts[0].reads
+        """The fields to ask for when the record is looked up."""
+        return tuple(dict.fromkeys(name for part in self.parts for name in part.reads))
 
     @property
     def positions(self) -> tuple[int, ...]:
