@@ -69,11 +69,11 @@ class GatedOrg:
         self._runtime = runtime
         self.calls = 0
 
-    def send(self, subrequests: "Sequence[Subrequest]") -> "list[Subresponse]":
+    def send(self, subrequests: "Sequence[Subrequest]", *, by: float | None = None) -> "list[Subresponse]":
         """Send subrequests in one call. Raises Failure where the gate gives none or the org cannot be reached."""
         self.calls += 1
         with calling(self._runtime):
-            return self._runtime.org.send(subrequests)
+            return self._runtime.org.send(subrequests, by=by)
 
     def query_rest(self, next_records_url: str) -> "Subresponse":
         """Ask for the next page of a query, as `send`."""

@@ -3,13 +3,14 @@
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from pipeline.delivery.converted import for_contact
 from pipeline.delivery.lookup import Question, choose, find_references, give_rows, questions
 from pipeline.delivery.merge import Part, merge
+from pipeline.delivery.org import Claims, Describes, Org
 from pipeline.delivery.outcome import (
     Buried,
     LookAgain,
@@ -23,7 +24,7 @@ from pipeline.delivery.outcome import (
     of_record,
 )
 from pipeline.delivery.pack import COLLECTION, COLLECTIONS, Collection, pack
-from pipeline.delivery.ports import Claims, Describes, Org
+from pipeline.delivery.report import Report
 from pipeline.delivery.shape import shape, shape_match
 from pipeline.delivery.work import Work, known_at_start
 from pipeline.inbox.claims import Batch, Claim
@@ -40,26 +41,6 @@ _TRIES_IN_COMPANY = 2
 _PARENT_DELAY_S = 1.0
 # A whole collection is refused for one field that the org does not know, or no longer.
 _FIELD_CODES = frozenset({"INVALID_FIELD", "INVALID_FIELD_FOR_INSERT_UPDATE"})
-
-
-@dataclass(slots=True)
-class Report:
-    """What one or more deliveries did; keys and records are counts, `ms` is wall time."""
-
-    object: str
-    claimed: int = 0  # operations
-    created: int = 0  # records
-    updated: int = 0
-    deleted: int = 0
-    retried: int = 0  # operations that stay
-    dead: int = 0  # operations buried
-    calls: int = 0
-    ms: int = 0
-    why: str = ""  # what it is waiting for, if it stopped early
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the figures as the result of a task."""
-        return asdict(self)
 
 
 class Deliverer:

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, Literal, TypeAlias
 
-from pipeline.delivery.deliverer import Report
-from pipeline.delivery.ports import Org
+from pipeline.delivery.org import Org
+from pipeline.delivery.report import Report
 from pipeline.delivery.shape import Shaped, shape
 from pipeline.errors import InvalidEvent
 from pipeline.events.schemas import opted_in, validate

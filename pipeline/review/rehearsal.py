@@ -12,7 +12,7 @@ from urllib.parse import parse_qs
 from pipeline.delivery.deliverer import Deliverer
 from pipeline.delivery.lookup import give_rows
 from pipeline.delivery.merge import Part
-from pipeline.delivery.ports import Describes, Org
+from pipeline.delivery.org import Describes, Org
 from pipeline.delivery.work import Work
 from pipeline.inbox.claims import Settlement
 from pipeline.inbox.results import ReadResult
@@ -55,10 +55,12 @@ class DryOrg:
         self.records: dict[str, Record] = {}  # by Id: those that would be written
         self.delivering = ""  # the object whose operations are delivered; a delete names Ids alone
 
-    def send(self, subrequests: Sequence[Subrequest]) -> list[Subresponse]:
+    def send(self, subrequests: Sequence[Subrequest], *, by: float | None = None) -> list[Subresponse]:
         """Pass queries on, in one call; note writes and say that they were made."""
         asked = [one for one in subrequests if one.method == "GET"]
-        answers = iter(self._real.send(asked) if self._real is not None and asked else [_no_rows() for _ in asked])
+        answers = iter(
+            self._real.send(asked, by=by) if self._real is not None and asked else [_no_rows() for _ in asked]
+        )
         return [
             self._with_writes(next(answers), _object_of(one.path)) if one.method == "GET" else self._write(one)
             for one in subrequests

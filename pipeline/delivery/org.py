@@ -1,4 +1,7 @@
-"""What delivery needs of the rooms around it. A rehearsal puts something in their place that writes nothing."""
+"""What delivery needs of the rooms around it: an org, its describes, inboxes.
+
+`salesforce/` and `inbox/` provide them; a rehearsal puts others in their place that write nothing.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
@@ -10,10 +13,13 @@ from pipeline.salesforce.describe import ObjectDescribe
 
 
 class Org(Protocol):
-    """An org: one API call for a list of subrequests."""
+    """What delivery needs of an org: one API call for a list of subrequests."""
 
-    def send(self, subrequests: Sequence[Subrequest]) -> list[Subresponse]:
-        """Send the subrequests in one call; raises SalesforceError when there is no answer to the whole."""
+    def send(self, subrequests: Sequence[Subrequest], *, by: float | None = None) -> list[Subresponse]:
+        """Send the subrequests in one call, begun by then (of time.monotonic) or not at all.
+
+        Raises SalesforceError when there is no answer to the whole.
+        """
         ...
 
     def query_rest(self, next_records_url: str) -> Subresponse:
@@ -22,7 +28,7 @@ class Org(Protocol):
 
 
 class Describes(Protocol):
-    """The describe cache."""
+    """What delivery needs of the describe cache."""
 
     def get(self, object_name: str) -> ObjectDescribe:
         """Return the cached describe of an object. Raises UnknownObject where the org has none of this name."""
@@ -34,7 +40,7 @@ class Describes(Protocol):
 
 
 class Claims(Protocol):
-    """The inboxes of one object, as far as who holds claims needs them; `inbox.inbox.Inbox` says what each does."""
+    """What delivery needs of the inboxes of one object; `inbox.inbox.Inbox` says what each does."""
 
     object: str
 
