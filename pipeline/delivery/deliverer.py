@@ -216,7 +216,9 @@ class Deliverer:
         coming = {one for one in absent if self._is_waiting(one.object, one.key)}
         for work in question.works:
             work.found |= found
-            if coming & work.references():
+            # A record that points to itself cannot wait for itself.
+            own = (self._inbox.object, work.claim.key)
+            if any((one.object, one.key) != own for one in coming & work.references()):
                 work.verdict = RetryAt(_PARENT_DELAY_S, "the record it points to is on its way", counts_attempt=False)
             elif work.references() <= work.found.keys():
                 work.point(work.found)

@@ -20,9 +20,9 @@ from pipeline.emulator.store import Row, Store, quote
 from pipeline.emulator.values import Stored, datetime_text
 from pipeline.emulator.writes import Options, Writer
 
-DEFAULT_USER = User("admin@example.com", "password", "token", "005Em0000000001MAA")
+DEFAULT_USER = User("admin@example.com", "password", "token", "005Em0000000001IAA")
 DEFAULT_APP = ConnectedApp("key", "secret", DEFAULT_USER.username)
-_PROFILE_ID = "00eEm0000000001MAA"
+_PROFILE_ID = "00eEm0000000001IAA"
 
 
 class InvalidSeed(ValueError):  # noqa: N818 - it says what the seed is
@@ -110,7 +110,7 @@ class Org:
         profile: dict[str, Stored] = {"Id": _PROFILE_ID, "Name": "System Administrator"}
         self.store.insert(self.schema.objects["Profile"], [profile | stamps])
         book: dict[str, Stored] = {
-            "Id": "01sEm0000000001MAA",
+            "Id": "01sEm0000000001IAA",
             "Name": "Standard Price Book",
             "IsActive": 1,
             "IsStandard": 1,

@@ -47,7 +47,7 @@ def answer(auth: Auth, raw: bytes, kind: str, version: str, base_url: str) -> Re
         "organizationId": ORG_ID,
         "organizationMultiCurrency": "false",
         "organizationName": "Emulator",
-        "profileId": "00eEm0000000001MAA",
+        "profileId": "00eEm0000000001IAA",
         "roleId": None,
         "sessionSecondsValid": str(int(auth.session_s)),
         "userDefaultCurrencyIsoCode": None,

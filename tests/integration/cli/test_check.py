@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +9,9 @@ import requests
 from click.testing import CliRunner, Result
 
 from pipeline.cli import main
-from pipeline.local import EMULATOR_CREDENTIALS, LocalRedis
+from pipeline.destination import Destination
+from pipeline.review.check import check
+from tests.integration.environment import Environment
 
 ORG = """
 objects:
@@ -39,11 +40,11 @@ CREATE = LEADS + "  operation: create\n  fields:\n    LastName: {value: x}\n    
 class Checked:
     """The environment of one operator, whose destination is checked."""
 
-    def __init__(self, environ: dict[str, str]) -> None:
-        self.environ = environ
+    def __init__(self, environment: Environment) -> None:
+        self.environment, self.environ = environment, environment.environ
 
     def run(self, destination: str, *arguments: str) -> Result:
-        Path(self.environ["PIPELINE_DESTINATION"]).write_text(destination, encoding="utf-8")
+        self.environment.destination(destination)
         return CliRunner().invoke(main, ["check", *arguments], env={**self.environ, "COLUMNS": "200"})
 
     def read(self, destination: str) -> dict[str, Any]:
@@ -62,25 +63,15 @@ class Checked:
 
 
 @pytest.fixture
-def checked(
-    start_emulator: Callable[..., str], redis_server: LocalRedis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Checked:
-    environ = {
-        "PIPELINE_REDIS_URL": redis_server.url,
-        "PIPELINE_DESTINATION": str(tmp_path / "destination.yaml"),
-        "SALESFORCE_ENDPOINT_URL": start_emulator(ORG),
-        **EMULATOR_CREDENTIALS,
-    }
-    for name in ("PIPELINE_BROKER_URL", "PIPELINE_SECRET_KEY"):
-        monkeypatch.delenv(name, raising=False)
-    return Checked(environ)
+def checked(start_emulator: Callable[..., str], environment_of: Callable[[str], Environment]) -> Checked:
+    return Checked(environment_of(start_emulator(ORG)))
 
 
 REGION = "identify: {fields: {traits.region: Region__c}}\n"
 
 
-def test_an_org_as_it_comes_passes(checked: Checked, emulator_url: str) -> None:
-    checked.environ["SALESFORCE_ENDPOINT_URL"] = emulator_url
+def test_an_org_as_it_comes_passes(environment: Environment, emulator_url: str) -> None:
+    checked = Checked(environment)
     shown = checked.read("{}")
 
     assert (shown["errors"], shown["warnings"]) == (0, 0)
@@ -252,13 +243,8 @@ def test_what_does_not_fit_the_org_is_told_with_what_to_do(  # noqa: PLR0917  (t
 
 
 def test_an_account_number_that_is_hidden_says_where_to_show_it(checked: Checked) -> None:
-    from pipeline.destination import Destination
-    from pipeline.review.check import check
-    from pipeline.settings import load_settings
-    from pipeline.tasks.runtime import Runtime
-
     checked.run("{}")
-    runtime = Runtime(load_settings(checked.environ))
+    runtime = checked.environment.runtime
     account = runtime.describes.get("Account").condensed()
     account["fields"] = [one for one in account["fields"] if one["name"] != "AccountNumber"]
     account["createable"] = False
@@ -286,10 +272,7 @@ def test_a_quota_that_is_used_up_is_told(checked: Checked) -> None:
 
 
 def test_a_check_refreshes_the_describes_that_workers_use(checked: Checked) -> None:
-    from pipeline.settings import load_settings
-    from pipeline.tasks.runtime import Runtime
-
     checked.read("{}")
-    runtime = Runtime(load_settings(checked.environ))
+    runtime = checked.environment.runtime
     assert runtime.describes.missing(["Lead", "Account", "Contact"]) == []
     assert runtime.gate.status().in_flight == 0

@@ -1,86 +1,34 @@
-"""`pipeline preview` against an emulated org: what it forecasts, what delivery then does, and that nothing is written."""
+"""`pipeline preview` against an emulated org: its forecast, what delivery then does, and that it writes nothing."""
 
 import json
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 from click.testing import CliRunner, Result
-from redis import Redis
 
 from pipeline.cli import main
-from pipeline.local import EMULATOR_CREDENTIALS, LocalRedis, free_port
-from pipeline.salesforce.client import create
-from pipeline.settings import load_settings
-from pipeline.tasks.deliver import deliver_due
-from pipeline.tasks.ingest import ingest
-from pipeline.tasks.runtime import Runtime
+from pipeline.local import free_port
+from tests.integration.environment import Environment
 
 OPTED_IN = {"Salesforce": True}
 
 
-class Previewed:
-    """The environment of one operator: an org, a Redis, a destination."""
-
-    def __init__(self, url: str, redis: Redis, folder: Path, environ: dict[str, str]) -> None:
-        self.url, self.redis, self.folder, self.environ = url, redis, folder, environ
-
-    @property
-    def runtime(self) -> Runtime:
-        return Runtime(load_settings(self.environ))
-
-    def destination(self, text: str) -> None:
-        Path(self.environ["PIPELINE_DESTINATION"]).write_text(text, encoding="utf-8")
-
-    def run(self, *arguments: str, events: list[Any]) -> Result:
-        lines = "\n".join(one if isinstance(one, str) else json.dumps(one) for one in events)
-        return CliRunner().invoke(main, ["preview", *arguments, "-"], input=lines, env=self.environ)
-
-    def read(self, *arguments: str, events: list[Any]) -> dict[str, Any]:
-        ran = self.run("--json", *arguments, events=events)
-        assert ran.exit_code == 0, ran.output
-        shown: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])
-        return shown
-
-    def create(self, object_name: str, **fields: Any) -> str:
-        (result,) = self.runtime.org.send([create(object_name, [fields])])[0].results()
-        assert result.success, result
-        return str(result.id)
-
-    def records(self, object_name: str) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = requests.get(f"{self.url}/_emulator/records/{object_name}", timeout=10).json()
-        return found
-
-    def calls(self) -> dict[str, int]:
-        stats = requests.get(f"{self.url}/_emulator/stats", timeout=10).json()["api_calls"]["by_resource"]
-        return {name: int(count) for name, count in stats.items()}
-
-    def deliver(self, events: list[Any]) -> int:
-        """Ingest and deliver in earnest; returns the calls that it took."""
-        runtime = self.runtime
-        ingest(events, runtime)
-        return sum(deliver_due(name, "t", runtime).calls for name in runtime.settings.destination.objects)
-
-
 @pytest.fixture
-def previewed(
-    emulator_url: str, redis_server: LocalRedis, redis_client: Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Previewed:
-    environ = {
-        "PIPELINE_REDIS_URL": redis_server.url,
-        "PIPELINE_DESTINATION": str(tmp_path / "destination.yaml"),
-        "SALESFORCE_ENDPOINT_URL": emulator_url,
-        **EMULATOR_CREDENTIALS,
-    }
-    for name, value in environ.items():
-        monkeypatch.setenv(name, value)
-    for name in ("PIPELINE_BROKER_URL", "PIPELINE_SECRET_KEY"):
-        monkeypatch.delenv(name, raising=False)
-    one = Previewed(emulator_url, redis_client, tmp_path, environ)
-    one.destination("{}")
-    return one
+def previewed(environment: Environment) -> Environment:
+    return environment
+
+
+def preview(one: Environment, *arguments: str, events: list[Any]) -> Result:
+    lines = "\n".join(event if isinstance(event, str) else json.dumps(event) for event in events)
+    return CliRunner().invoke(main, ["preview", *arguments, "-"], input=lines, env=one.environ)
+
+
+def read(one: Environment, *arguments: str, events: list[Any]) -> dict[str, Any]:
+    ran = preview(one, "--json", *arguments, events=events)
+    assert ran.exit_code == 0, ran.output
+    shown: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])
+    return shown
 
 
 def identify(email: str, *, number: int = 1, **traits: Any) -> dict[str, Any]:
@@ -94,7 +42,7 @@ def identify(email: str, *, number: int = 1, **traits: Any) -> dict[str, Any]:
     }
 
 
-def test_it_shows_what_each_event_would_write_and_why_others_would_not(previewed: Previewed) -> None:
+def test_it_shows_what_each_event_would_write_and_why_others_would_not(previewed: Environment) -> None:
     events = [
         identify("ada@example.com", lastName="Lovelace", shoeSize=40, NumberOfEmployees="7"),
         {"type": "identify", "userId": "u1", "traits": {"email": "x@example.com"}},
@@ -102,7 +50,7 @@ def test_it_shows_what_each_event_would_write_and_why_others_would_not(previewed
         "not json",
         {"type": "track", "event": "Seen", "userId": "u", "integrations": OPTED_IN},
     ]
-    shown = previewed.read(events=events)
+    shown = read(previewed, events=events)
 
     first, *others = shown["events"]
     assert first["operations"] == [
@@ -126,7 +74,7 @@ def test_it_shows_what_each_event_would_write_and_why_others_would_not(previewed
     assert shown["records"] == {"Lead": {"created": 1}}
     assert shown["api_calls"] == {"total": 2, "Lead": 2}
 
-    told = previewed.run(events=events).output
+    told = preview(previewed, events=events).output
     assert 'upsert Lead where Email = "ada@example.com"' in told
     assert 'Company: "n/a"  (on a new record)' in told
     assert "left out: trait `shoeSize` had no field `shoeSize__c` on Lead: 1 times" in told
@@ -134,17 +82,17 @@ def test_it_shows_what_each_event_would_write_and_why_others_would_not(previewed
     assert "rejected, identify needs userId or anonymousId" in told
 
 
-def test_it_writes_nothing_and_asks_the_org_for_its_describe_alone(previewed: Previewed) -> None:
-    previewed.read(events=[identify(f"p{number}@example.com", number=number) for number in range(50)])
+def test_it_writes_nothing_and_asks_the_org_for_its_describe_alone(previewed: Environment) -> None:
+    read(previewed, events=[identify(f"p{number}@example.com", number=number) for number in range(50)])
 
     assert previewed.records("Lead") == []
     assert {name: count for name, count in previewed.calls().items() if name != "login"} == {"composite": 1}
-    assert not [key for key in previewed.redis.keys() if b"{Lead}" in key or b"{events}" in key or b"objects" in key]
-    previewed.read(events=[identify("a@example.com")])  # the describe is in the cache by now
+    assert list(previewed.redis.scan_iter("*{Lead}*")) == list(previewed.redis.scan_iter("*{events}*")) == []
+    read(previewed, events=[identify("a@example.com")])  # the describe is in the cache by now
     assert previewed.calls()["composite"] == 1
 
 
-def test_the_diff_is_against_the_records_as_they_are(previewed: Previewed) -> None:
+def test_the_diff_is_against_the_records_as_they_are(previewed: Environment) -> None:
     ada = previewed.create("Lead", LastName="Lovelace", Company="Engines", Email="ada@example.com", Title="Miss")
     bob = previewed.create("Lead", LastName="Bob", Company="Bob's", Email="bob@example.com")
     events = [
@@ -153,7 +101,7 @@ def test_the_diff_is_against_the_records_as_they_are(previewed: Previewed) -> No
         identify("bob@example.com", company="Bob's"),
         identify("new@example.com", lastName="New"),
     ]
-    shown = previewed.read("--diff", events=events)
+    shown = read(previewed, "--diff", events=events)
 
     diffs = {one["id"]: one for one in shown["diff"]}
     assert diffs[ada]["fields"] == {
@@ -165,7 +113,7 @@ def test_the_diff_is_against_the_records_as_they_are(previewed: Previewed) -> No
     assert diffs[None]["fields"]["Company"] == [None, "n/a"]
     assert shown["api_calls"]["total"] == 2
     assert shown["api_calls_spent"] == 1
-    told = previewed.run("--diff", events=events).output
+    told = preview(previewed, "--diff", events=events).output
     assert '  - Title: "Miss"\n  + Title: "Countess"\n' in told
     assert [record["Title"] for record in previewed.records("Lead") if record["Id"] == ada] == ["Miss"]
 
@@ -196,7 +144,7 @@ actions:
 """
 
 
-def test_what_is_forecast_is_what_delivery_then_does(previewed: Previewed) -> None:
+def test_what_is_forecast_is_what_delivery_then_does(previewed: Environment) -> None:
     previewed.destination(MANY_RULES)
     gone = previewed.create("Lead", LastName="x", Company="y", Email="gone@example.com")
     renamed = previewed.create("Account", Name="Old", AccountNumber="1")
@@ -217,7 +165,7 @@ def test_what_is_forecast_is_what_delivery_then_does(previewed: Previewed) -> No
         event("track", event="Renamed", properties={"id": "001000000000000AAA", "name": "None"}),
     ]
     events += events[-3:-2]  # a message that comes twice is applied once
-    shown = previewed.read("--diff", events=events)
+    shown = read(previewed, "--diff", events=events)
 
     assert shown["records"] == {
         "Account": {"created": 1, "updated": 1, "not there": 1},
@@ -231,53 +179,53 @@ def test_what_is_forecast_is_what_delivery_then_does(previewed: Previewed) -> No
     assert by_id["001000000000000AAA"][0] == "not there"
     assert len(previewed.records("Lead")) == 1
 
-    calls = previewed.deliver(events)
+    calls = previewed.deliver(*events)
     while previewed.runtime.inbox("Contact").waiting().backlog:
-        calls += previewed.deliver([])
+        calls += previewed.deliver()
     assert calls <= shown["api_calls"]["total"] + 2
     assert calls >= shown["api_calls"]["total"] - 2
     written = {name: len(previewed.records(name)) for name in ("Lead", "Account", "Contact", "Case")}
     assert written == {"Lead": 300, "Account": 2, "Contact": 1, "Case": 1}
-    after = previewed.read("--diff", events=[one for one in events if one["type"] == "identify"])
+    after = read(previewed, "--diff", events=[one for one in events if one["type"] == "identify"])
     assert after["records"] == {"Lead": {"unchanged": 300}}
 
 
-def test_without_a_look_at_the_org_upserts_count_as_new_and_the_rest_as_there(previewed: Previewed) -> None:
+def test_without_a_look_at_the_org_upserts_count_as_new_and_the_rest_as_there(previewed: Environment) -> None:
     previewed.destination(MANY_RULES)
     body: Mapping[str, Any] = {"type": "track", "userId": "u", "integrations": OPTED_IN}
     events = [
         {**body, "event": "Left", "messageId": "a", "properties": {"email": "a@example.com"}},
         {**body, "event": "Bought", "messageId": "b", "properties": {"email": "a@example.com", "account": "813"}},
     ]
-    shown = previewed.read(events=events)
+    shown = read(previewed, events=events)
 
     assert shown["records"] == {"Contact": {"created": 1}, "Lead": {"deleted": 1}}
     assert shown["api_calls"] == {"total": 5, "Contact": 3, "Lead": 2}
-    assert "the Account where AccountNumber" in previewed.run(events=events).output
+    assert "the Account where AccountNumber" in preview(previewed, events=events).output
 
 
-def test_a_long_file_is_forecast_in_the_batches_of_delivery(previewed: Previewed) -> None:
+def test_a_long_file_is_forecast_in_the_batches_of_delivery(previewed: Environment) -> None:
     previewed.runtime.describes.refresh(["Lead", "Account", "Contact"])
-    shown = previewed.read(events=[identify(f"p{number}@example.com") for number in range(2_500)])
+    shown = read(previewed, events=[identify(f"p{number}@example.com") for number in range(2_500)])
 
     assert shown["records"] == {"Lead": {"created": 2_500}}
     assert shown["api_calls"]["total"] == 6
 
 
-def test_the_gate_is_asked_before_a_look(previewed: Previewed) -> None:
+def test_the_gate_is_asked_before_a_look(previewed: Environment) -> None:
     previewed.runtime.describes.refresh(["Lead", "Account", "Contact"])
     previewed.redis.hset("pipeline:{quota}:usage", mapping={"used": 90_000, "limit": 100_000})
     before = previewed.calls()
-    ran = previewed.run("--diff", events=[identify("a@example.com")])
+    ran = preview(previewed, "--diff", events=[identify("a@example.com")])
 
     assert ran.exit_code == 1
     assert "no API call can be spared now: 90000 of the org's 100000 calls a day are used" in ran.output
     assert previewed.calls() == before
-    assert previewed.run(events=[identify("a@example.com")]).exit_code == 0
+    assert preview(previewed, events=[identify("a@example.com")]).exit_code == 0
 
 
 @pytest.mark.parametrize("command", [["check"], ["preview", "-"]])
-def test_an_org_that_cannot_be_reached_is_one_clear_message(previewed: Previewed, command: list[str]) -> None:
+def test_an_org_that_cannot_be_reached_is_one_clear_message(previewed: Environment, command: list[str]) -> None:
     environ = {**previewed.environ, "SALESFORCE_ENDPOINT_URL": f"http://127.0.0.1:{free_port()}"}
     ran = CliRunner().invoke(main, command, env=environ, input="{}")
 
@@ -288,7 +236,7 @@ def test_an_org_that_cannot_be_reached_is_one_clear_message(previewed: Previewed
 
 
 @pytest.mark.parametrize("command", [["check"], ["preview", "-"]])
-def test_a_redis_that_cannot_be_reached_is_one_clear_message(previewed: Previewed, command: list[str]) -> None:
+def test_a_redis_that_cannot_be_reached_is_one_clear_message(previewed: Environment, command: list[str]) -> None:
     environ = {**previewed.environ, "PIPELINE_REDIS_URL": f"redis://127.0.0.1:{free_port()}/0"}
     ran = CliRunner().invoke(main, command, env=environ, input="{}")
 
@@ -297,7 +245,7 @@ def test_a_redis_that_cannot_be_reached_is_one_clear_message(previewed: Previewe
 
 
 @pytest.mark.parametrize("command", [["check"], ["preview", "-"]])
-def test_a_wrong_password_says_what_to_do(previewed: Previewed, command: list[str]) -> None:
+def test_a_wrong_password_says_what_to_do(previewed: Environment, command: list[str]) -> None:
     ran = CliRunner().invoke(main, command, env={**previewed.environ, "SALESFORCE_CONSUMER_SECRET": "no"}, input="{}")
 
     assert ran.exit_code == 1
@@ -305,7 +253,7 @@ def test_a_wrong_password_says_what_to_do(previewed: Previewed, command: list[st
 
 
 @pytest.mark.parametrize("command", [["check"], ["preview", "-"]])
-def test_missing_credentials_are_named(previewed: Previewed, command: list[str]) -> None:
+def test_missing_credentials_are_named(previewed: Environment, command: list[str]) -> None:
     environ = {**previewed.environ, "SALESFORCE_CONSUMER_KEY": "", "SALESFORCE_CONSUMER_SECRET": ""}
     ran = CliRunner().invoke(main, command, env=environ, input="{}")
 
@@ -313,12 +261,13 @@ def test_missing_credentials_are_named(previewed: Previewed, command: list[str])
     assert "SALESFORCE_" in ran.output
 
 
-def test_an_object_that_the_org_lacks_is_a_dead_letter_to_be(previewed: Previewed) -> None:
+def test_an_object_that_the_org_lacks_is_a_dead_letter_to_be(previewed: Environment) -> None:
     previewed.destination(
         "actions: [{on: {type: track}, operation: create, object: Nothing__c, fields: {properties.a: A__c}}]"
     )
-    shown = previewed.read(
-        events=[{"type": "track", "event": "x", "userId": "u", "properties": {"a": 1}, "integrations": OPTED_IN}]
+    shown = read(
+        previewed,
+        events=[{"type": "track", "event": "x", "userId": "u", "properties": {"a": 1}, "integrations": OPTED_IN}],
     )
 
     assert "the org has no object Nothing__c" in shown["events"][0]["operations"][0]["refusal"]
@@ -326,8 +275,8 @@ def test_an_object_that_the_org_lacks_is_a_dead_letter_to_be(previewed: Previewe
     assert shown["api_calls"] == {"total": 0}
 
 
-def test_text_of_events_is_no_markup(previewed: Previewed, start_emulator: Callable[..., str]) -> None:
-    told = previewed.run(events=[identify("a@example.com", lastName="[red]x[/red]", **{"[b]": 1})]).output
+def test_text_of_events_is_no_markup(previewed: Environment, start_emulator: Callable[..., str]) -> None:
+    told = preview(previewed, events=[identify("a@example.com", lastName="[red]x[/red]", **{"[b]": 1})]).output
 
     assert 'LastName: "[red]x[/red]"' in told
     assert "left out: [b]:" in told
