@@ -50,7 +50,7 @@ class Planned:
             "fields": self.shaped.fields,
             "on_create": self.shaped.on_create,
             "lookups": self.shaped.lookups,
-            "read": self.shaped.reads,
+            "read": list(self.shaped.reads),
             "left_out": {dropped.name: dropped.reason for dropped in self.shaped.dropped},
             "options": {
                 name: value
