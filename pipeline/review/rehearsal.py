@@ -16,12 +16,15 @@ from pipeline.delivery.org import Describes, Org
 from pipeline.delivery.work import Work
 from pipeline.inbox.claims import Settlement
 from pipeline.inbox.results import ReadResult
-from pipeline.operation import Json
+from pipeline.operation import Json, fold
 from pipeline.record_id import long_id
 from pipeline.salesforce.client import Subrequest, Subresponse
 from pipeline.salesforce.describe import ObjectDescribe
 
-_FROM: Final = re.compile(r"\+FROM\+(\w+)\+WHERE\+")
+_FROM: Final = re.compile(r" FROM (\w+) WHERE ")
+_QUOTED: Final = re.compile(r"'((?:[^'\\]|\\.)*)'")
+_UNQUOTED: Final = re.compile(r"(?: = | IN \(|,)(?=[^' ])")  # a number, a boolean or a date is compared with
+_ESCAPE: Final = re.compile(r"\\(.)")
 _OK: Final = 200
 _NO_PREFIX: Final = "0!x"  # of objects whose Ids have none; "!" stands in no real Id
 
@@ -50,7 +53,8 @@ class DryOrg:
         self._real = real
         self._describes = describes
         self._invented = 0
-        self._pages: dict[str, str] = {}  # where the next page of a query is → its object
+        self._pages: dict[str, str] = {}  # where the next page of a query is → the query
+        self._holding: dict[tuple[str, str], dict[str, None]] = {}  # object, folded text → Ids of records that hold it
         self._seen: dict[str, dict[str, Json]] = {}  # Id → what the org said about it
         self.records: dict[str, Record] = {}  # by Id: those that would be written
         self.delivering = ""  # the object whose operations are delivered; a delete names Ids alone
@@ -62,7 +66,7 @@ class DryOrg:
             self._real.send(asked, by=by) if self._real is not None and asked else [_no_rows() for _ in asked]
         )
         return [
-            self._with_writes(next(answers), _object_of(one.path)) if one.method == "GET" else self._write(one)
+            self._with_writes(next(answers), _soql_of(one.path)) if one.method == "GET" else self._write(one)
             for one in subrequests
         ]
 
@@ -75,6 +79,7 @@ class DryOrg:
         """Return a row for a record that is taken to be there, because nobody looks."""
         record_id = self._invent(object_name)
         self.records[record_id] = Record(object_name, record_id, dict(match), is_supposed=True)
+        self._index(self.records[record_id], match)
         return {**match, "Id": record_id}
 
     def know(self, record_id: str, row: Mapping[str, Json]) -> None:
@@ -84,7 +89,7 @@ class DryOrg:
         if record is not None and record.before is not None:
             record.before.update(self._seen[record_id])
 
-    def _with_writes(self, answer: Subresponse, object_name: str) -> Subresponse:
+    def _with_writes(self, answer: Subresponse, soql: str) -> Subresponse:
         """Lay the writes over an answer: rows as they would be, without deleted ones, new records last."""
         if not answer.ok:
             return answer
@@ -98,15 +103,26 @@ class DryOrg:
                 rows.append(record.row())
         if answer.body["done"]:
             there = {row["Id"] for row in rows}
-            rows += [one.row() for one in self._present(object_name) if one.id not in there]
+            rows += [one.row() for one in self._written(soql) if one.id not in there and not one.is_deleted]
         else:
-            self._pages[answer.body["nextRecordsUrl"]] = object_name
+            self._pages[answer.body["nextRecordsUrl"]] = soql
         return Subresponse(answer.status, {**answer.body, "records": rows}, answer.headers)
 
-    def _present(self, object_name: str) -> Iterator[Record]:
-        for record in self.records.values():
-            if record.object == object_name and not record.is_deleted:
-                yield record
+    def _written(self, soql: str) -> Iterator[Record]:
+        """Find the written records that a query may be for; whoever asked tells whose a row is by its values."""
+        found = _FROM.search(soql)
+        assert found is not None  # every query that delivery makes names its object so
+        if _UNQUOTED.search(soql, found.end()):
+            yield from (record for record in self.records.values() if record.object == found[1])
+            return
+        texts = (fold(_ESCAPE.sub(r"\1", quoted)) for quoted in _QUOTED.findall(soql, found.end()))
+        ids = dict.fromkeys(one for text in texts for one in self._holding.get((found[1], text), ()))
+        yield from (self.records[record_id] for record_id in ids)
+
+    def _index(self, record: Record, values: Mapping[str, Json]) -> None:
+        for value in (record.id, *values.values()):
+            if isinstance(value, str):
+                self._holding.setdefault((record.object, fold(value)), {})[record.id] = None
 
     def _write(self, one: Subrequest) -> Subresponse:
         if one.method == "DELETE":
@@ -124,6 +140,7 @@ class DryOrg:
             before = None if is_new else dict(self._seen.get(record_id, {}))
             self.records[record_id] = Record(object_name, record_id, before)
         self.records[record_id].after.update(fields)
+        self._index(self.records[record_id], fields)
         return {"id": record_id, "success": True, "errors": []}
 
     def _delete(self, record_id: str) -> dict[str, Json]:
@@ -201,10 +218,8 @@ class Rehearsal(Deliverer):
         super()._take_rows(works, rows)
 
 
-def _object_of(path: str) -> str:
-    found = _FROM.search(path)
-    assert found is not None  # every query that delivery makes names its object so
-    return found[1]
+def _soql_of(path: str) -> str:
+    return parse_qs(path.partition("?")[2])["q"][0]
 
 
 def _no_rows() -> Subresponse:

@@ -280,3 +280,24 @@ def test_text_of_events_is_no_markup(previewed: Environment, start_emulator: Cal
 
     assert 'LastName: "[red]x[/red]"' in told
     assert "left out: [b]:" in told
+
+
+def test_an_event_meets_what_an_event_before_it_would_have_written(
+    start_emulator: Callable[..., str], environment_of: Callable[[str], Environment]
+) -> None:
+    fields = "{name: Number__c, type: double, precision: 9}, {name: Key__c, type: string, length: 40}"
+    one = environment_of(start_emulator(f"objects: [{{name: Visit__c, fields: [{fields}]}}]"))
+    one.destination(
+        "actions:\n- on: {type: track}\n  operation: upsert\n  object: Visit__c\n"
+        "  match: {properties.number: Number__c, properties.key: Key__c}\n"
+        "- on: {type: track}\n  operation: upsert\n  object: Visit__c\n  match: {properties.number: Number__c}\n"
+        "- on: {type: track}\n  operation: upsert\n  object: Visit__c\n  match: {properties.key: Key__c}\n"
+    )
+    body = {"type": "track", "event": "x", "userId": "u", "integrations": OPTED_IN}
+    properties = {"number": 7, "key": "it's (1,2) = \\ 'x'"}
+    shown = read(one, "--diff", events=[{**body, "messageId": "a", "properties": properties}])
+
+    # Three keys of one batch are looked up together; each would make a record of its own, as delivery does.
+    assert shown["records"] == {"Visit__c": {"created": 3}}
+    again = [{**body, "messageId": f"m{number}", "properties": properties} for number in range(250)]
+    assert read(one, "--diff", events=again)["records"] == {"Visit__c": {"created": 3}}
