@@ -7,6 +7,7 @@ A query job keeps the Ids it found and reads the records when a page of results 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import csv
 import io
 from collections import OrderedDict
@@ -157,6 +158,7 @@ class Bulk:
         started = self._clock()
         await asyncio.sleep(self.delay_s)
         if job.state != "UploadComplete":
+            self.leave(job)
             return
         job.state = "InProgress"
         try:
@@ -176,17 +178,24 @@ class Bulk:
 
     # Ingest.
 
+    def leave(self, job: Job) -> None:
+        """Let all the data of an aborted job be unprocessed."""
+        with contextlib.suppress(JobFailedError):
+            job.header, *job.unprocessed.rows = _rows(job) if job.content else [[]]
+        job.content = None
+
     async def _ingest(self, job: Job, options: Options) -> None:
         one = self._store.schema.objects[job.object]
         rows = list(_rows(job))
         if not rows or rows[0] == [""]:
             raise JobFailedError("InvalidBatch : The CSV has no header")
         job.header = rows[0]
-        creating = job.operation in {"insert", "upsert"}
+        creating = None if job.operation == "upsert" else job.operation == "insert"
         known = one.field(job.external_id_field) if job.external_id_field else None
         try:
             cells = self._reader.columns(one, job.header, creating=creating, key=known)
         except UnknownColumn as unknown:
+            job.unprocessed.rows = rows[1:]
             raise JobFailedError(f"InvalidBatch : Field name not found : {unknown}") from None
         for start in range(1, len(rows), CHUNK):
             if job.state != "InProgress":

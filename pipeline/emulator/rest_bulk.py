@@ -8,7 +8,7 @@ from email.parser import BytesParser
 from email.policy import HTTP
 from typing import Any
 
-from pipeline.emulator import errors
+from pipeline.emulator import errors, ids
 from pipeline.emulator.bulk import (
     DELIMITERS,
     FINISHED,
@@ -51,7 +51,10 @@ class BulkJobs:
         router.add("POST", "jobs/query", "bulk_query", self.create_query)
 
     def _job(self, call: Call, job_id: str) -> Job:
-        job = self.org.bulk.jobs.get(job_id) or self.org.bulk.jobs.get(job_id[:15])
+        try:
+            job = self.org.bulk.jobs.get(ids.canonical(job_id))
+        except ids.NotAnId:
+            job = None
         if job is None or job.kind != call.path[1]:
             raise errors.not_found()
         return job
@@ -109,6 +112,8 @@ class BulkJobs:
         given = call.json()
         wanted = given.get("state") if isinstance(given, dict) else None
         if wanted == "Aborted" and job.state not in FINISHED:
+            if job.state == "Open":
+                self.org.bulk.leave(job)
             job.state = "Aborted"
         elif wanted == "UploadComplete" and job.kind == "ingest" and job.state == "Open":
             self.org.bulk.start(job, self.rows.options(call))

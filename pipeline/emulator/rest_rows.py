@@ -64,7 +64,6 @@ class Rows:
         return Options(
             call.user_id,
             allow_duplicates=rule.get("allowsave", "").lower() == "true",
-            include_record_details=rule.get("includerecorddetails", "").lower() == "true",
             faults=of_records if faults.rules else None,
         )
 
@@ -82,7 +81,8 @@ class Rows:
         """Describe an object briefly and list recent records."""
         one = self.object(name)
         shown = one.name_field.name if one.name_field else "Id"
-        sql = f'SELECT Id, "{shown}" FROM "{one.name}" ORDER BY rowid DESC LIMIT 5'  # noqa: S608 - names of the describe
+        there = " WHERE IsDeleted = 0" if one.has_deleted else ""
+        sql = f'SELECT Id, "{shown}" FROM "{one.name}"{there} ORDER BY rowid DESC LIMIT 5'  # noqa: S608 - names of the describe
         recent = [
             {
                 "attributes": {"type": one.name, "url": f"{call.root}/sobjects/{one.name}/{record_id}"},
@@ -299,13 +299,16 @@ class Rows:
     def updated(self, call: Call, name: str) -> Reply:
         """List the Ids changed in a span of time."""
         one, start, end = self.object(name), *_span(call)
-        sql = f'SELECT Id FROM "{one.name}" WHERE IsDeleted = 0 AND SystemModstamp >= ? AND SystemModstamp <= ?'  # noqa: S608
+        there = "IsDeleted = 0 AND " if one.has_deleted else ""
+        sql = f'SELECT Id FROM "{one.name}" WHERE {there}SystemModstamp >= ? AND SystemModstamp <= ?'  # noqa: S608
         found = [row[0] for row in self.org.store.execute(sql, (start, end))]
         return Reply(200, {"ids": found, "latestDateCovered": end})
 
     def deleted(self, call: Call, name: str) -> Reply:
         """List the Ids deleted in a span of time."""
         one, start, end = self.object(name), *_span(call)
+        if not one.has_deleted:
+            raise errors.not_found()
         sql = (
             f'SELECT Id, SystemModstamp FROM "{one.name}"'  # noqa: S608 - the name comes from the describe
             " WHERE IsDeleted = 1 AND SystemModstamp >= ? AND SystemModstamp <= ?"

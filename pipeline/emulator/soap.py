@@ -11,8 +11,8 @@ from pipeline.emulator.http import Reply
 
 # The guide's bound on a login request; it also bounds what an XML parser can be made to do.
 _MOST_BYTES = 10 * 1024
-# login() is absent from this version on (SOAP API guide).
-FIRST_WITHOUT_LOGIN = 65.0
+# login() is absent from the one version on (SOAP API guide); those before the other are retired.
+_FIRST_WITHOUT_LOGIN, _OLDEST = 65.0, 31.0
 _XML = "text/xml;charset=UTF-8"
 _ENVELOPE = (
     '<?xml version="1.0" encoding="UTF-8"?><soapenv:Envelope'
@@ -26,14 +26,14 @@ def answer(auth: Auth, raw: bytes, kind: str, version: str, base_url: str) -> Re
     try:
         number = float(version)
     except ValueError:
-        return _fault("UNSUPPORTED_API_VERSION", f"Invalid Api version specified on URL: {version}")
+        return fault("UNSUPPORTED_API_VERSION", f"Invalid Api version specified on URL: {version}")
     try:
         username, password = _credentials(raw)
-        if number >= FIRST_WITHOUT_LOGIN:
-            return _fault("UNSUPPORTED_API_VERSION", f"login() is not available in API version {version}")
+        if number < _OLDEST or number >= _FIRST_WITHOUT_LOGIN:
+            return fault("UNSUPPORTED_API_VERSION", f"login() is not available in API version {version}")
         user, token = auth.soap_login(username, password)
     except LoginError as refused:
-        return _fault(refused.code, refused.message)
+        return fault(refused.code, refused.message)
     service = f"{base_url}/services/Soap/{{}}/{version}/{ORG_ID[:15]}"
     info = {
         "accessibilityMode": "false",
@@ -99,8 +99,8 @@ def _elements(values: Mapping[str, str | None]) -> str:
     )
 
 
-def _fault(code: str, message: str) -> Reply:
-    """Return a login fault; clients look for the literal prefix ``sf:``."""
+def fault(code: str, message: str) -> Reply:
+    """Return a login fault, which is 500; clients look for the literal prefix ``sf:``."""
     text = escape(message)
     body = (
         f"<soapenv:Fault><faultcode>sf:{code}</faultcode><faultstring>{code}: {text}</faultstring><detail>"
