@@ -316,11 +316,18 @@ CATALOGUE = [
     ),
     Expected("INVALIDJOBSTATE", upload_to_a_finished_job, 400, ".+"),
     # Queries.
-    Expected("MALFORMED_QUERY", query("SELECT FROM Lead"), 400, r"\nSELECT FROM Lead\n +\^\n.*unexpected token: 'FROM'"),
-    Expected("INVALID_FIELD", query("SELECT Nope FROM Lead"), 400, rf"\n.*No such column 'Nope' on entity 'Lead'.*{SEE}"),
+    Expected(
+        "MALFORMED_QUERY", query("SELECT FROM Lead"), 400, r"\nSELECT FROM Lead\n +\^\n.*unexpected token: 'FROM'"
+    ),
+    Expected(
+        "INVALID_FIELD", query("SELECT Nope FROM Lead"), 400, rf"\n.*No such column 'Nope' on entity 'Lead'.*{SEE}"
+    ),
     Expected("INVALID_TYPE", query("SELECT Id FROM Foo"), 400, rf"\n.*sObject type 'Foo' is not supported\..*{SEE}"),
     Expected(
-        "INVALID_QUERY_FILTER_OPERATOR", query("SELECT Id FROM Lead WHERE Id = 'abc'"), 400, r"\n.*invalid ID field: abc"
+        "INVALID_QUERY_FILTER_OPERATOR",
+        query("SELECT Id FROM Lead WHERE Id = 'abc'"),
+        400,
+        r"\n.*invalid ID field: abc",
     ),
     Expected("INVALID_QUERY_LOCATOR", request("GET", "query/0r8Em0000000000-2000"), 400, "invalid query locator"),
     Expected(
@@ -330,7 +337,10 @@ CATALOGUE = [
         ".+",
     ),
     Expected(
-        "OPERATION_TOO_LARGE", answered_by_the_org(400, "OPERATION_TOO_LARGE", "exceeded 100000 distinct ids"), 400, ".+"
+        "OPERATION_TOO_LARGE",
+        answered_by_the_org(400, "OPERATION_TOO_LARGE", "exceeded 100000 distinct ids"),
+        400,
+        ".+",
     ),
     # What a record holds.
     Expected(
@@ -412,7 +422,9 @@ CATALOGUE = [
         "invalid cross reference id",
         ["WhoId"],
     ),
-    Expected("INVALID_CROSS_REFERENCE_KEY", update_in_a_list({"id": UNKNOWN_LEAD}), 200, "invalid cross reference id", []),
+    Expected(
+        "INVALID_CROSS_REFERENCE_KEY", update_in_a_list({"id": UNKNOWN_LEAD}), 200, "invalid cross reference id", []
+    ),
     Expected(
         "ENTITY_IS_DELETED",
         lambda org: org.patch(f"sobjects/Lead/{deleted_lead(org)}", {"Title": "x"}),

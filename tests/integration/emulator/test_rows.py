@@ -41,7 +41,9 @@ def test_versions_that_are_not_there_are_gone_or_not_found(org: OrgClient, versi
 
 
 def test_the_oldest_version_that_lives_answers(org: OrgClient) -> None:
-    assert org.get("sobjects/Lead/describe", version="31.0").json()["urls"]["sobject"].startswith("/services/data/v31.0")
+    assert (
+        org.get("sobjects/Lead/describe", version="31.0").json()["urls"]["sobject"].startswith("/services/data/v31.0")
+    )
 
 
 def test_describe_has_every_key_of_a_real_one(org: OrgClient) -> None:
