@@ -1,9 +1,14 @@
 """A plain client of the emulated org: nothing between a test and the HTTP reply."""
 
+import contextlib
+import http.client
+import json
 import re
+import socket
 import xml.sax.saxutils
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 
@@ -50,9 +55,9 @@ connected_apps:
 class OrgClient:
     """One session with an emulated org at ``url``; paths without a leading slash are resources of one API version."""
 
-    def __init__(self, url: str, http: requests.Session) -> None:
+    def __init__(self, url: str, session: requests.Session) -> None:
         self.url = url
-        self.http = http
+        self.http = session
         self.headers: dict[str, str] = {}
         self.headers["Authorization"] = f"Bearer {self.token()}"
 
@@ -81,6 +86,17 @@ class OrgClient:
 
     def delete(self, path: str, **arguments: Any) -> requests.Response:
         return self.call("DELETE", path, **arguments)
+
+    @contextlib.contextmanager
+    def started(self, method: str, path: str, body: Any = None) -> Iterator[socket.socket]:
+        """Send a request without waiting for the answer, and hang up in the end."""
+        connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=10)
+        headers = self.headers | {"Content-Type": "application/json"}
+        try:
+            connection.request(method, f"/services/data/v{VERSION}/{path}", json.dumps(body), headers)
+            yield connection.sock
+        finally:
+            connection.close()
 
     # Short ways to what most tests need.
 
@@ -112,7 +128,7 @@ class OrgClient:
         """Return the only field of a query's records."""
         return [next(iter(record.values())) for record in self.records(text)]
 
-    def upload(self, records: list[Mapping[str, Any]], *, all_or_none: bool = False) -> requests.Response:
+    def upload(self, records: Sequence[Mapping[str, Any]], *, all_or_none: bool = False) -> requests.Response:
         """Create records by sObject Collections; leads unless they say what they are."""
         typed = [{"attributes": {"type": "Lead"}, **record} for record in records]
         return self.post("composite/sobjects", {"allOrNone": all_or_none, "records": typed})
