@@ -147,7 +147,7 @@ class DraftReader:
             return None
         if not isinstance(value, dict):
             raise errors.json_invalid(f"Cannot deserialize instance of {reference.type} from the value of {name}")
-        target = (value.get("attributes") or {}).get("type")
+        target = attributes_type(value)
         keys = [(inner, given) for inner, given in value.items() if inner != "attributes"]
         if len(keys) != 1:
             raise errors.refuse(400, "INVALID_FIELD", f"{name} must name its record by one external ID field")

@@ -193,6 +193,8 @@ class BulkJobs:
 def _terms(given: Any, operations: frozenset[str]) -> Json:
     if not isinstance(given, dict):
         raise errors.json_invalid("A job is a JSON object")
+    if any(isinstance(value, dict | list) for value in given.values()):
+        raise errors.json_invalid("Every property of a job is a text or a number")
     if given.get("operation") not in operations:
         message = f"InvalidJob : operation must be one of {', '.join(sorted(operations))}"
         raise errors.refuse(400, "INVALIDJOB", message)

@@ -198,9 +198,8 @@ class _Planter:
         if self._count > self.MOST_RECORDS or depth > self.MOST_LEVELS or len(self._types) > self.MOST_TYPES:
             message = "The request has too many records, levels or types"
             raise errors.refuse(400, "LIMIT_EXCEEDED", message)
-        attributes = record.get("attributes") or {}
-        reference_id = attributes.get("referenceId")
-        if attributes_type(record) is None or not reference_id:
+        reference_id = record["attributes"].get("referenceId") if attributes_type(record) else None
+        if not isinstance(reference_id, str) or not reference_id:
             message = "Every record needs attributes with a type and a referenceId"
             raise errors.refuse(400, "INVALID_INPUT", message)
         own, nested = {}, []
