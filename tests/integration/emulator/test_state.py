@@ -1,12 +1,13 @@
 """The org as a whole: its file, its memory, and reads beside slow writes."""
 
 import select
+import socket
 import threading
 from pathlib import Path
 
 import requests
 
-from pipeline.emulator.server import Running, build
+from pipeline.emulator.server import Running, build, listen
 from pipeline.local.service import wait_until
 from tests.integration.emulator.org_client import LEAD, OrgClient
 
@@ -128,3 +129,9 @@ def test_the_control_api_shows_records_with_their_fields(org: OrgClient) -> None
     assert org.control("records/Lead?deleted=1")[0]["Id"] == lead
     assert org.http.get(f"{org.url}/_emulator/records/Nope", timeout=10).status_code == 404
     assert org.control("stats")["records"]["Lead"] == 0
+
+
+def test_replies_are_not_held_back_to_fill_a_packet() -> None:
+    """The server's event loop sets TCP_NODELAY on the connections of a listener that names its protocol."""
+    with listen("127.0.0.1", 0) as listener:
+        assert listener.proto == socket.IPPROTO_TCP
