@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+JSFORCE := tests/conformance/jsforce
 
 .DEFAULT_GOAL := help
 
@@ -21,6 +22,13 @@ demo: install  ## send 2,000 events of the sample through the whole system into 
 test: install  ## run every test
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup
 
+conformance: install  ## hold the local org against simple-salesforce and jsforce (needs Node.js 20 and npm)
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup tests/conformance
+	@command -v node >/dev/null && command -v npm >/dev/null || { \
+	  echo "jsforce was not run: put node (20 or newer) and npm on PATH, then run make conformance again"; exit 1; }
+	@cd $(JSFORCE) && npm install --no-package-lock --no-audit --no-fund --loglevel=error
+	@PIPELINE=$(CURDIR)/$(BIN)/pipeline node $(JSFORCE)/main.mjs
+
 lint: install  ## style and types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -33,4 +41,4 @@ format: install  ## apply the style
 clean:  ## remove .venv and caches
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-.PHONY: help install demo test lint format clean
+.PHONY: help install demo test conformance lint format clean

@@ -12,6 +12,8 @@ import requests
 from pipeline.local import LocalRedis, LocalStack, emulator_service
 from pipeline.local.stack import emulator_address
 
+pytest_plugins = ["pipeline.emulator.testing"]
+
 
 @pytest.fixture(scope="session")
 def _running_redis() -> Iterator[LocalRedis]:

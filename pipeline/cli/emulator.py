@@ -30,7 +30,8 @@ def emulator(
     """Run a local Salesforce org until interrupted.
 
     It takes the user admin@example.com (password "password", security token "token") and the connected app "key"
-    (secret "secret"), and holds what is written to it in memory. docs/emulator.md lists what is covered.
+    (secret "secret"), and holds what is written to it in memory. Its address, opened in a browser, shows what that is.
+    docs/emulator.md lists what is covered.
     """
     from pipeline.emulator.org import InvalidSeed
     from pipeline.emulator.server import serve

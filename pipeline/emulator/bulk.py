@@ -151,6 +151,14 @@ class Bulk:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    def abort(self, job: Job) -> None:
+        """End a job before its time; what was not worked off yet is unprocessed."""
+        if job.state != "InProgress" and job.content is not None:
+            with contextlib.suppress(JobFailedError):
+                job.header, *job.unprocessed.rows = _rows(job)
+        job.state, job.content = "Aborted", None
+        self._touch(job)
+
     def _touch(self, job: Job) -> None:
         job.modified = datetime_text(self._clock())
 
@@ -158,7 +166,6 @@ class Bulk:
         started = self._clock()
         await asyncio.sleep(self.delay_s)
         if job.state != "UploadComplete":
-            self.leave(job)
             return
         job.state = "InProgress"
         try:
@@ -178,12 +185,6 @@ class Bulk:
 
     # Ingest.
 
-    def leave(self, job: Job) -> None:
-        """Let all the data of an aborted job be unprocessed."""
-        with contextlib.suppress(JobFailedError):
-            job.header, *job.unprocessed.rows = _rows(job) if job.content else [[]]
-        job.content = None
-
     async def _ingest(self, job: Job, options: Options) -> None:
         one = self._store.schema.objects[job.object]
         rows = list(_rows(job))
@@ -195,7 +196,7 @@ class Bulk:
         try:
             cells = self._reader.columns(one, job.header, creating=creating, key=known)
         except UnknownColumn as unknown:
-            job.unprocessed.rows = rows[1:]
+            job.unprocessed.rows += rows[1:]
             raise JobFailedError(f"InvalidBatch : Field name not found : {unknown}") from None
         for start in range(1, len(rows), CHUNK):
             if job.state != "InProgress":

@@ -13,6 +13,7 @@ from pipeline.emulator.duplicates import DuplicateRule, DuplicateRules
 from pipeline.emulator.errors import ApiError, Json
 from pipeline.emulator.faults import Faults
 from pipeline.emulator.limits import DEFAULT_DAILY_LIMIT, Limits
+from pipeline.emulator.request_log import RequestLog
 from pipeline.emulator.schema import Schema, SObject, standard_objects
 from pipeline.emulator.soql.plan import address_parts
 from pipeline.emulator.soql.run import Queries, show, show_address
@@ -20,9 +21,9 @@ from pipeline.emulator.store import Row, Store, quote
 from pipeline.emulator.values import Stored, datetime_text
 from pipeline.emulator.writes import Options, Writer
 
-DEFAULT_USER = User("admin@example.com", "password", "token", "005Em0000000001MAA")
+DEFAULT_USER = User("admin@example.com", "password", "token", "005Em0000000001IAA")
 DEFAULT_APP = ConnectedApp("key", "secret", DEFAULT_USER.username)
-_PROFILE_ID = "00eEm0000000001MAA"
+_PROFILE_ID = "00eEm0000000001IAA"
 
 
 class InvalidSeed(ValueError):  # noqa: N818 - it says what the seed is
@@ -60,6 +61,7 @@ class Org:
         self.auth = Auth(clock)
         self.limits = Limits(time.monotonic, daily_limit)
         self.faults = Faults()
+        self.requests = RequestLog(clock)
         self.reader = DraftReader()
         self.writer = Writer(self.store, clock, self.duplicates)
         self.queries = Queries(self.store, clock)
@@ -82,11 +84,13 @@ class Org:
         self.queries.forget()
         self.limits.clear()
         self.faults.clear()
+        self.requests.clear()
         self.bulk.clear()
         self.auth.session_s = SESSION_S
-        # Records number users anew; the first one's Id never changes.
-        for user in self.users[1:]:
-            user.record_id = ""
+        # Records number users anew; the first one's Id never changes. Sessions hold these very users.
+        for user, given in zip(self.users, (DEFAULT_USER, *(self.seed.users if self.seed else [])), strict=True):
+            user.password, user.password_expired = given.password, given.password_expired
+            user.record_id = given.record_id
         self._plant()
 
     def _plant(self) -> None:
@@ -113,7 +117,7 @@ class Org:
         profile: dict[str, Stored] = {"Id": _PROFILE_ID, "Name": "System Administrator"}
         self.store.insert(self.schema.objects["Profile"], [profile | stamps])
         book: dict[str, Stored] = {
-            "Id": "01sEm0000000001MAA",
+            "Id": "01sEm0000000001IAA",
             "Name": "Standard Price Book",
             "IsActive": 1,
             "IsStandard": 1,
@@ -180,10 +184,18 @@ class Org:
 
     def everything(self, one: SObject, *, deleted: bool = False) -> list[Json]:
         """Return all records of an object with their non-null fields, in the order of creation."""
-        where = "" if deleted or not one.has_deleted else " WHERE IsDeleted = 0"
-        columns = ", ".join(quote(known.name) for known in one.stored)
-        sql = f"SELECT {columns} FROM {quote(one.name)}{where} ORDER BY rowid"  # noqa: S608 - names of the describe
-        return [_filled(one, row) for row in self.store.execute(sql)]
+        return [_filled(one, row) for row in self.store.execute(f"{_select(one, deleted=deleted)} ORDER BY rowid")]
+
+    def newest(self, one: SObject, *, start: int, most: int) -> list[Json]:
+        """Return records of an object with their non-null fields, the newest first, from position ``start`` on."""
+        sql = f"{_select(one)} ORDER BY rowid DESC LIMIT ? OFFSET ?"
+        return [_filled(one, row) for row in self.store.execute(sql, (most, start))]
+
+
+def _select(one: SObject, *, deleted: bool = False) -> str:
+    where = "" if deleted or not one.has_deleted else " WHERE IsDeleted = 0"
+    columns = ", ".join(quote(known.name) for known in one.stored)
+    return f"SELECT {columns} FROM {quote(one.name)}{where}"  # noqa: S608 - names of the describe
 
 
 def _filled(one: SObject, row: Row) -> Json:

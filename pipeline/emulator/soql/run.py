@@ -56,8 +56,11 @@ class Queries:
     def _index(self, one: SObject, known: Field) -> None:
         self._store.index(one, known, at_least=PAGE // 10)
 
-    def query(self, text: str, root: str, *, deleted: bool = False, page: int = PAGE) -> Json:
-        """Return the first page of a query's result; ``root`` is the path that URLs begin with."""
+    def query(self, text: str, root: str, *, deleted: bool = False, page: int = PAGE, pages: bool = True) -> Json:
+        """Return the first page of a query's result; ``root`` is the path that URLs begin with.
+
+        Without ``pages`` a longer result has no address for the rest, and no other client's cursor makes room for it.
+        """
         plan = self.plan(text, deleted=deleted)
         if plan.counts:
             return {"totalSize": self._count(plan), "done": True, "records": []}
@@ -75,6 +78,8 @@ class Queries:
         ids = [row[position] for row in rows]
         ids.append(more[position])
         ids.extend(row[position] for row in cursor)
+        if not pages:
+            return {"totalSize": len(ids), "done": False, "records": records}
         locator = self._keep(Cursor(plan, ids, page, root))
         url = f"{root}/query/{locator}-{page}"
         return {"totalSize": len(ids), "done": False, "nextRecordsUrl": url, "records": records}

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from tests.integration.emulator.org_client import OrgClient, xml_text
 
 ORG_ID = "00DEm0000000001MAA"
-USER_ID = "005Em0000000001MAA"
+USER_ID = "005Em0000000001IAA"
 PASSWORD = {"username": "admin@example.com", "password": "passwordtoken"}
 APP = {"client_id": "key", "client_secret": "secret"}
 

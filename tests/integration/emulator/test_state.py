@@ -7,6 +7,7 @@ from pathlib import Path
 
 import requests
 
+from pipeline.emulator import ids
 from pipeline.emulator.server import Running, build, listen
 from pipeline.local.service import wait_until
 from tests.integration.emulator.org_client import LEAD, OrgClient
@@ -117,6 +118,14 @@ def test_ids_grow_and_are_never_given_twice(org: OrgClient) -> None:
     found = [entry["id"] for _ in range(2) for entry in org.upload([LEAD] * 200).json()]
     assert len(set(found)) == 400
     assert found == sorted(found)
+
+
+def test_every_id_of_the_org_fits_its_own_suffix(org: OrgClient) -> None:
+    org.create("Task", WhoId=org.lead(), WhatId=None)
+    for name in org.control("stats")["records"]:
+        for record in org.control(f"records/{name}"):
+            pointers = [value for field, value in record.items() if field == "Id" or field.endswith("Id")]
+            assert [ids.canonical(value) for value in pointers] == pointers, name
 
 
 def test_the_control_api_shows_records_with_their_fields(org: OrgClient) -> None:

@@ -213,7 +213,7 @@ def test_references_must_lead_to_a_record_of_the_right_object(org: OrgClient) ->
 def test_owners_are_given_and_must_be_active(org: OrgClient) -> None:
     lead = org.lead()
     admin = org.read("Lead", lead, "OwnerId")["OwnerId"]
-    assert admin == "005Em0000000001MAA"
+    assert admin == "005Em0000000001IAA"
     (other,) = org.column("SELECT Id FROM User WHERE Username = 'other@example.com'")
     (gone,) = org.column("SELECT Id FROM User WHERE IsActive = FALSE")
     assert org.patch(f"sobjects/Lead/{lead}", {"OwnerId": other}).status_code == 204
@@ -249,7 +249,7 @@ def test_a_person_s_name_is_put_together(org: OrgClient) -> None:
 
 def test_system_fields_say_who_and_when(org: OrgClient) -> None:
     body = org.read("Lead", org.lead())
-    assert body["CreatedById"] == body["LastModifiedById"] == "005Em0000000001MAA"
+    assert body["CreatedById"] == body["LastModifiedById"] == "005Em0000000001IAA"
     assert body["CreatedDate"] == body["LastModifiedDate"] == body["SystemModstamp"]
     assert body["CreatedDate"].endswith(".000+0000")
     assert body["IsDeleted"] is False
