@@ -51,6 +51,22 @@ def emulator_url(_running_emulator: str) -> str:
 
 
 @pytest.fixture
+def start_emulator(tmp_path: Path) -> Iterator[Callable[..., str]]:
+    """Start emulated orgs of a test's own, `start_emulator("<org file>", "--latency-ms", "5")`; returns the address."""
+    with contextlib.ExitStack() as cleanup:
+
+        def start(org: str = "{}", *arguments: str) -> str:
+            number = len(list(tmp_path.glob("org-*.yaml")))
+            file = tmp_path / f"org-{number}.yaml"
+            file.write_text(org, encoding="utf-8")
+            service = emulator_service(tmp_path / f"org-{number}.log", "--org", str(file), *arguments)
+            cleanup.callback(service.stop)
+            return emulator_address(service.start().wait_until_ready())
+
+        yield start
+
+
+@pytest.fixture
 def start_stack() -> Iterator[Callable[..., LocalStack]]:
     """Start whole systems, `start_stack(workers={...}, destination="...")`, all stopped when the test ends."""
     with contextlib.ExitStack() as stacks:

@@ -13,6 +13,8 @@ _PACKAGE = "event-pipeline-salesforce"
 # name → (module, one line of help). `pipeline --help` prints the line without importing the module.
 _COMMANDS = {
     "demo": ("demo", "Run the whole system here and show what lands in an emulated org."),
+    "check": ("check", "Hold destination.yaml against the org: objects, fields, types, permissions."),
+    "preview": ("preview", "Show what events would write, without writing it."),
     "send": ("send", "Send events from a JSON Lines file."),
     "status": ("status", "Show what waits, what is in flight, and what the quota allows."),
     "dead-letters": ("dead_letters", "Show what could not be delivered, and why."),

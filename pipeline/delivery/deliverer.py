@@ -3,13 +3,14 @@
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from pipeline.delivery.converted import for_contact
 from pipeline.delivery.lookup import Question, choose, find_references, give_rows, questions
 from pipeline.delivery.merge import Part, merge
+from pipeline.delivery.org import Claims, Describes, Org
 from pipeline.delivery.outcome import (
     Buried,
     LookAgain,
@@ -23,10 +24,10 @@ from pipeline.delivery.outcome import (
     of_record,
 )
 from pipeline.delivery.pack import COLLECTION, COLLECTIONS, Collection, pack
+from pipeline.delivery.report import Report
 from pipeline.delivery.shape import shape, shape_match
 from pipeline.delivery.work import Work, known_at_start
 from pipeline.inbox.claims import Batch, Claim
-from pipeline.inbox.inbox import Inbox
 from pipeline.operation import in_order
 from pipeline.options import Lookup
 from pipeline.salesforce.client import RecordResult, Subrequest, Subresponse, create, delete, query, update
@@ -42,50 +43,6 @@ _PARENT_DELAY_S = 1.0
 _FIELD_CODES = frozenset({"INVALID_FIELD", "INVALID_FIELD_FOR_INSERT_UPDATE"})
 
 
-class Org(Protocol):
-    """What delivery needs of an org: one API call for a list of subrequests."""
-
-    def send(self, subrequests: Sequence[Subrequest]) -> list[Subresponse]:
-        """Send the subrequests in one call; raises SalesforceError when there is no answer to the whole."""
-        ...
-
-    def query_rest(self, next_records_url: str) -> Subresponse:
-        """Ask for the next page of a query, one call."""
-        ...
-
-
-class Describes(Protocol):
-    """What delivery needs of the describe cache."""
-
-    def get(self, object_name: str) -> ObjectDescribe:
-        """Return the cached describe of an object."""
-        ...
-
-    def refresh(self, object_names: Sequence[str]) -> None:
-        """Ask the org again."""
-        ...
-
-
-@dataclass(slots=True)
-class Report:
-    """What one or more deliveries did; keys and records are counts, `ms` is wall time."""
-
-    object: str
-    claimed: int = 0  # operations
-    created: int = 0  # records
-    updated: int = 0
-    deleted: int = 0
-    retried: int = 0  # operations that stay
-    dead: int = 0  # operations buried
-    calls: int = 0
-    ms: int = 0
-    why: str = ""  # what it is waiting for, if it stopped early
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the figures as the result of a task."""
-        return asdict(self)
-
-
 class Deliverer:
     """Delivers batches of one object.
 
@@ -95,7 +52,7 @@ class Deliverer:
 
     def __init__(
         self,
-        inbox: Inbox,
+        inbox: Claims,
         org: Org,
         describes: Describes,
         *,
@@ -163,6 +120,7 @@ class Deliverer:
                     fields=shaped.fields,
                     on_create=shaped.on_create,
                     lookups={name: self._cast(lookup) for name, lookup in shaped.lookups.items()},
+                    reads=shaped.reads,
                     options=operation.options,
                 )
             )
@@ -258,7 +216,9 @@ class Deliverer:
         coming = {one for one in absent if self._is_waiting(one.object, one.key)}
         for work in question.works:
             work.found |= found
-            if coming & work.references():
+            # A record that points to itself cannot wait for itself.
+            own = (self._inbox.object, work.claim.key)
+            if any((one.object, one.key) != own for one in coming & work.references()):
                 work.verdict = RetryAt(_PARENT_DELAY_S, "the record it points to is on its way", counts_attempt=False)
             elif work.references() <= work.found.keys():
                 work.point(work.found)
@@ -278,6 +238,8 @@ class Deliverer:
                 contact = self._describes.get("Contact")
                 parts = self._shaped(work, work.open_positions(), contact, chosen.contact_id)
                 work.redirect(contact, merge(parts, work.clock), chosen.contact_id)
+            elif work.changes[0].verb == "read":
+                work.answer(next((row for row in found if row["Id"] == chosen.record_id), None))
             else:
                 work.know(chosen.record_id, fresh=True)
 
@@ -320,10 +282,19 @@ class Deliverer:
         return True
 
     def _settle(self, works: Iterable[Work], report: Report) -> None:
-        settlements = [work.settle() for work in works if not work.is_lost]
+        held = [work for work in works if not work.is_lost]
+        settlements = [work.settle() for work in held]
+        # Before the operations leave their inboxes: a crash in between repeats a read, and loses no answer.
+        self._inbox.keep_results(
+            {
+                operation_id: result
+                for work, settlement in zip(held, settlements, strict=True)
+                for operation_id, result in work.results(settlement).items()
+            }
+        )
         lost = self._inbox.commit(self._token, settlements)
-        left_out: Counter[tuple[str, str]] = Counter()
-        for work, settlement in zip((work for work in works if not work.is_lost), settlements, strict=True):
+        left_out: Counter[str] = Counter()
+        for work, settlement in zip(held, settlements, strict=True):
             report.created += work.created
             report.updated += work.updated
             report.deleted += work.deleted

@@ -9,15 +9,17 @@ from typing import Any, cast
 from redis import Redis
 
 from pipeline.inbox.claims import Appended, Batch, Claim, Empty, Settlement, Swept, Wait, Waiting
+from pipeline.inbox.results import ReadResult, keep_results
 from pipeline.inbox.scripts import Script
 from pipeline.operation import Operation, decode, encode
 
-_append, _claim, _renew, _commit, _release, _sweep, _rest = (
-    Script(name) for name in ("append", "claim", "renew", "commit", "release", "sweep", "rest")
+_append, _claim, _renew, _commit, _release, _sweep, _rest, _left_out = (
+    Script(name) for name in ("append", "claim", "renew", "commit", "release", "sweep", "rest", "left_out")
 )
 
 _OBJECTS = "pipeline:objects"
 _MOST_LEFT_OUT = 1000
+OTHERS_LEFT_OUT = "others, too many to be counted apart"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,22 +143,24 @@ class Inbox:
             dead_letters=dead,
         )
 
-    def count_left_out(self, left_out: Mapping[tuple[str, str], int]) -> None:
-        """Count values that were not written: (field or trait, reason) → times.
+    def count_left_out(self, left_out: Mapping[str, int]) -> None:
+        """Count values that were not written: what is told of them → times.
 
-        Producers invent trait names; past a thousand of them the others are counted together.
+        Producers invent trait names; past a thousand sentences the others are counted together.
         """
-        if self._redis.hlen(self._base + "left_out") >= _MOST_LEFT_OUT:
-            left_out = {("others", "their names are too many to count apart"): sum(left_out.values())}
-        pipe = self._redis.pipeline(transaction=False)
-        for (name, reason), times in left_out.items():
-            pipe.hincrby(self._base + "left_out", f"{name}: {reason}", times)
-        pipe.execute()
+        counted = [part for told, times in left_out.items() for part in (told, times)]
+        _left_out(self._redis, self._base, _MOST_LEFT_OUT, OTHERS_LEFT_OUT, *counted)
 
     def left_out(self) -> dict[str, int]:
-        """Values that were not written so far: "field or trait: reason" → times."""
+        """Values that were not written so far: what is told of them → times, the most frequent first."""
         read = cast("dict[bytes, bytes]", self._redis.hgetall(self._base + "left_out"))
-        return {name.decode(): int(times) for name, times in read.items()}
+        counted = {told.decode(): int(times) for told, times in read.items()}
+        return dict(sorted(counted.items(), key=lambda one: (-one[1], one[0])))
+
+    def keep_results(self, results: Mapping[str, ReadResult]) -> None:
+        """Keep what reads have found: operation id → result. See `inbox.results` for how long, and how much."""
+        if results:
+            keep_results(self._redis, results)
 
     def counts(self) -> dict[str, int]:
         """Operations so far: appended, repeated, applied, buried, retried."""
