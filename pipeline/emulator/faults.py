@@ -1,8 +1,8 @@
 """Faults on request: rules that make the emulator fail the way a real org or the network in front of it fails.
 
-A rule is a JSON object. Whole-request faults are decided once per request; ``refuse``, ``row_lock`` and ``poison`` are
-decided for the records of a write that are of ``object`` and ``match``. ``error`` and ``refuse`` answer with any code
-that an org gives by its own state, such as a validation rule or a maintenance window.
+A rule is a JSON object (docs/emulator.md, "Faults"). Whole-request faults are decided once per request; ``refuse``,
+``row_lock`` and ``poison`` are decided for the records of a write that are of ``object`` and ``match``. ``error`` and
+``refuse`` answer with any code that an org gives by its own state, such as a validation rule or a maintenance window.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
 """Faults on request, as a client meets them."""
 
+import json
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -134,3 +136,11 @@ def test_a_rule_that_makes_no_sense_is_refused_and_none_is_set(org: OrgClient, r
 def test_the_control_api_says_what_it_cannot_use(org: OrgClient, what: str, body: Any) -> None:
     reply = org.http.post(f"{org.url}/_emulator/{what}", json=body, timeout=10)
     assert (reply.status_code, "error" in reply.json()) == (400, True)
+
+
+def test_the_validation_rule_of_the_documentation_works(org: OrgClient, repository: Path) -> None:
+    text = (repository / "docs/emulator.md").read_text(encoding="utf-8")
+    rule = json.loads(text[text.index('{"fault": "refuse"') :])
+    org.control("faults", rule)
+    assert org.post("sobjects/Lead", LEAD).json()[0]["fields"] == ["Phone"]
+    assert org.post("sobjects/Lead", {**LEAD, "Phone": "1"}).status_code == 201
