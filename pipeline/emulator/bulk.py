@@ -191,7 +191,7 @@ class Bulk:
         if not rows or rows[0] == [""]:
             raise JobFailedError("InvalidBatch : The CSV has no header")
         job.header = rows[0]
-        creating = job.operation in {"insert", "upsert"}
+        creating = None if job.operation == "upsert" else job.operation == "insert"
         known = one.field(job.external_id_field) if job.external_id_field else None
         try:
             cells = self._reader.columns(one, job.header, creating=creating, key=known)

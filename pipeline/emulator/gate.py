@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from pipeline.emulator import errors, soap
-from pipeline.emulator.auth import ORG_ID, LoginError, OAuthError
+from pipeline.emulator.auth import ORG_ID, OAuthError
 from pipeline.emulator.drafts import UnparsableError
 from pipeline.emulator.errors import ApiError
 from pipeline.emulator.faults import Rule
@@ -33,13 +33,13 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 # Replies at least this long are worth compressing, at the quickest level.
 _GZIP_FROM = 2_048
 # A request may be at most this large (SOAP API guide: 50 MB; Bulk API 2.0 guide: 150 MB for job data).
-_MOST_BYTES = 150 * 1024 * 1024
+_MOST_BYTES = 50 * 1024 * 1024
+_MOST_JOB_BYTES = 150 * 1024 * 1024
 # Longer than this, a URI is refused with 414 (REST API guide, status codes; Limits cheat sheet: 16,384 bytes).
 _MOST_URI = 16_384
 _VERSION = re.compile(r"v(\d+)\.0")
 _SOAP_SEGMENTS = 4  # services/Soap/<kind>/<version>
 _SOAP_KINDS = frozenset({"u", "c"})
-_JSON_WRITES = frozenset({"POST", "PATCH"})
 # The resource of a user's password, without the Id: all that a session with an expired password may use.
 _PASSWORD = ("sobjects", "User", "password")
 
@@ -115,7 +115,7 @@ class Gate:
     ) -> Reply:
         """Answer a request, faults that stand in for an answer included."""
         raw_path: str = scope["raw_path"].decode("latin-1")
-        if fault is not None and fault.fault in {"unavailable", "server_error"}:
+        if fault is not None and fault.before_the_org:
             return _failure(fault)
         host = headers.get("host", "")
         base_url = base_url_of(host)
@@ -125,14 +125,18 @@ class Gate:
         segments = split_path(raw_path)
         if len(raw_path) + len(scope["query_string"]) > _MOST_URI:
             return self._refused(errors.refuse(414, "URI_TOO_LONG", "The URI is too long"))
-        if len(raw) > _MOST_BYTES:
+        if len(raw) > (_MOST_JOB_BYTES if segments[-1:] == ("batches",) else _MOST_BYTES):
             return self._refused(errors.refuse(413, "EXCEEDED_MAX_SIZE_REQUEST", "The request is too large"))
         if segments[:2] == ("services", "data"):
             return self._data(method, segments[2:], scope, headers, raw, fault, base_url, crowded=crowded)
         if segments[:2] == ("services", "Soap") and len(segments) >= _SOAP_SEGMENTS and segments[2] in _SOAP_KINDS:
             self.org.limits.note("login")
+            if fault is not None and fault.fault == "error":
+                return soap.fault(fault.code, fault.message)
             return soap.answer(self.org.auth, raw, segments[2], segments[3], base_url)
         if segments[:2] == ("services", "oauth2") or segments[:1] == ("id",):
+            if fault is not None and fault.fault == "error":
+                return Reply(fault.status, {"error": fault.code, "error_description": fault.message})
             return self._oauth(method, segments, scope, headers, raw, host, base_url)
         return self._refused(errors.not_found())
 
@@ -158,6 +162,8 @@ class Gate:
             user_id = self._session(headers, fault, segments[1:])
             call = Call(method, version, segments[1:], query, headers, raw, user_id, base_url=base_url)
             self._charge(call, fault, crowded=crowded)
+            if fault is not None and fault.fault == "error":
+                raise errors.refuse(fault.status, fault.code, fault.message)
             reply = self._resources(call) if not call.path else self.router.answer(call)
         except UnparsableError as refused:
             line, column = position_of(raw, refused.path)
@@ -246,8 +252,6 @@ class Gate:
         except OAuthError as refused:
             status = 401 if refused.error == "invalid_client" else 400
             return Reply(status, {"error": refused.error, "error_description": refused.description})
-        except LoginError as refused:
-            return Reply(400, {"error": "invalid_grant", "error_description": refused.message})
 
     def _identity(self, headers: dict[str, str], form: dict[str, str], base_url: str) -> Reply:
         given = headers.get("authorization", "").partition(" ")[2].strip()
@@ -315,14 +319,8 @@ def _failure(fault: Rule) -> Reply:
     """Return a reply from in front of the org, or from its depths."""
     if fault.html:
         page = b"<html><head><title>Service Unavailable</title></head><body>We are down for maintenance.</body></html>"
-        return Reply(503 if fault.fault == "unavailable" else 500, page, content_type="text/html;charset=UTF-8")
-    if fault.fault == "unavailable":
-        return Reply(503, [{"message": "The server is temporarily unavailable", "errorCode": "SERVER_UNAVAILABLE"}])
-    message = (
-        "An unexpected error occurred. Please include this ErrorId if you contact support: "
-        "1234567890-12345 (-1234567890)"
-    )
-    return Reply(500, [{"message": message, "errorCode": "UNKNOWN_EXCEPTION"}])
+        return Reply(fault.status, page, content_type="text/html;charset=UTF-8")
+    return Reply(fault.status, errors.refuse(fault.status, fault.code, fault.message).body)
 
 
 async def _body(receive: Receive) -> bytes:

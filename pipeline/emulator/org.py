@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from pipeline.emulator.auth import ORG_ID, Auth, ConnectedApp, User
+from pipeline.emulator.auth import ORG_ID, SESSION_S, Auth, ConnectedApp, User
 from pipeline.emulator.bulk import Bulk
 from pipeline.emulator.drafts import DraftReader
-from pipeline.emulator.duplicates import DuplicateRules
+from pipeline.emulator.duplicates import DuplicateRule, DuplicateRules
 from pipeline.emulator.errors import ApiError, Json
 from pipeline.emulator.faults import Faults
 from pipeline.emulator.limits import DEFAULT_DAILY_LIMIT, Limits
@@ -36,8 +36,9 @@ class Seed:
 
     users: list[User]
     apps: list[ConnectedApp]
-    records: list[tuple[str, Json]]
-    duplicates: DuplicateRules
+    # Where it stands in the file, the object, and the record as a request would send it.
+    records: list[tuple[str, str, Json]]
+    duplicates: list[DuplicateRule]
 
 
 class Org:
@@ -56,7 +57,7 @@ class Org:
         self.schema = schema or Schema(standard_objects())
         self.seed = seed
         self.store = Store(self.schema, path)
-        self.duplicates = seed.duplicates if seed else DuplicateRules()
+        self.duplicates = DuplicateRules()
         self.auth = Auth(clock)
         self.limits = Limits(time.monotonic, daily_limit)
         self.faults = Faults()
@@ -77,7 +78,7 @@ class Org:
         self.store.close()
 
     def reset(self) -> None:
-        """Return to the state right after the start: seed records only, no usage, no faults. Sessions stay good."""
+        """Return to the state right after the start: no usage, no faults, seed records. Sessions stay good."""
         self.store.clear()
         self.writer.forget()
         self.queries.forget()
@@ -85,6 +86,7 @@ class Org:
         self.faults.clear()
         self.requests.clear()
         self.bulk.clear()
+        self.auth.session_s = SESSION_S
         # Records number users anew; the first one's Id never changes. Sessions hold these very users.
         for user, given in zip(self.users, (DEFAULT_USER, *(self.seed.users if self.seed else [])), strict=True):
             user.password, user.password_expired = given.password, given.password_expired
@@ -93,6 +95,7 @@ class Org:
 
     def _plant(self) -> None:
         """Add what every org has: itself, a profile, its users; then the org file's records, unless they are there."""
+        self.duplicates.rules[:] = self.seed.duplicates if self.seed else []
         with self.store.transaction():
             if self.store.count(self.schema.objects["Organization"]) == 0:
                 self._plant_records()
@@ -102,8 +105,8 @@ class Org:
         for user in self.users:
             self.auth.add_user(user)
         with self.store.transaction():
-            for name, body in self.seed.records if self.seed and not known else []:
-                self._plant_record(name, body)
+            for place, name, body in self.seed.records if self.seed and not known else []:
+                self._plant_record(place, name, body)
 
     def _plant_records(self) -> None:
         now = datetime_text(self.clock())
@@ -123,15 +126,15 @@ class Org:
         for one in ("Pricebook2", "User"):
             self.store.keep_number(self.schema.objects[one].key_prefix, 1)
 
-    def _plant_record(self, name: str, body: Json) -> None:
+    def _plant_record(self, place: str, name: str, body: Json) -> None:
         one = self.schema.objects[name]
         try:
             draft = self.reader.read(one, body, creating=True, writes_read_only=True)
         except ApiError as refused:
-            raise InvalidSeed(f"record of {name}: {refused.body[0]['message']}") from None
+            raise InvalidSeed(f"{place}: {refused.body[0]['message']}") from None
         (outcome,) = self.writer.create(one, [draft], Options(DEFAULT_USER.record_id, allow_duplicates=True))
         if outcome.problems:
-            raise InvalidSeed(f"record of {name}: {outcome.problems[0].code} {outcome.problems[0].message}")
+            raise InvalidSeed(f"{place}: {outcome.problems[0].code} {outcome.problems[0].message}")
 
     def _plant_user(self, user: User, number: int) -> str:
         """Add a user's record and return its Id."""

@@ -8,7 +8,7 @@ from email.parser import BytesParser
 from email.policy import HTTP
 from typing import Any
 
-from pipeline.emulator import errors
+from pipeline.emulator import errors, ids
 from pipeline.emulator.bulk import (
     DELIMITERS,
     FINISHED,
@@ -52,7 +52,10 @@ class BulkJobs:
         router.add("POST", "jobs/query", "bulk_query", self.create_query)
 
     def _job(self, call: Call, job_id: str) -> Job:
-        job = self.org.bulk.jobs.get(job_id) or self.org.bulk.jobs.get(job_id[:15])
+        try:
+            job = self.org.bulk.jobs.get(ids.canonical(job_id))
+        except ids.NotAnId:
+            job = None
         if job is None or job.kind != call.path[1]:
             raise errors.not_found()
         return job
@@ -190,6 +193,8 @@ class BulkJobs:
 def _terms(given: Any, operations: frozenset[str]) -> Json:
     if not isinstance(given, dict):
         raise errors.json_invalid("A job is a JSON object")
+    if any(isinstance(value, dict | list) for value in given.values()):
+        raise errors.json_invalid("Every property of a job is a text or a number")
     if given.get("operation") not in operations:
         message = f"InvalidJob : operation must be one of {', '.join(sorted(operations))}"
         raise errors.refuse(400, "INVALIDJOB", message)

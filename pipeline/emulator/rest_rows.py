@@ -67,7 +67,6 @@ class Rows:
         return Options(
             call.user_id,
             allow_duplicates=rule.get("allowsave", "").lower() == "true",
-            include_record_details=rule.get("includerecorddetails", "").lower() == "true",
             faults=of_records if faults.rules else None,
         )
 

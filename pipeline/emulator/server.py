@@ -16,7 +16,7 @@ from pipeline.emulator import org_file
 from pipeline.emulator.control import Control
 from pipeline.emulator.gate import Gate, Receive, Scope, Send
 from pipeline.emulator.limits import DEFAULT_DAILY_LIMIT
-from pipeline.emulator.org import Org
+from pipeline.emulator.org import InvalidSeed, Org
 from pipeline.emulator.page import Page
 from pipeline.emulator.rest_bulk import BulkJobs
 from pipeline.emulator.rest_collections import Collections
@@ -82,7 +82,10 @@ def build(
     """
     schema = Schema(standard_objects())
     seed = org_file.load(org_path, schema) if org_path else None
-    org = Org(schema=schema, seed=seed, path=path, daily_limit=daily_limit)
+    try:
+        org = Org(schema=schema, seed=seed, path=path, daily_limit=daily_limit)
+    except InvalidSeed as problem:
+        raise InvalidSeed(f"{org_path}: {problem}") from None
     return Application(org, latency_ms=latency_ms, host=host)
 
 

@@ -11,8 +11,8 @@ from pipeline.emulator.http import Reply
 
 # The guide's bound on a login request; it also bounds what an XML parser can be made to do.
 _MOST_BYTES = 10 * 1024
-# login() is absent from this version on (SOAP API guide).
-FIRST_WITHOUT_LOGIN = 65.0
+# login() is absent from the one version on (SOAP API guide); those before the other are retired.
+_FIRST_WITHOUT_LOGIN, _OLDEST = 65.0, 31.0
 _XML = "text/xml;charset=UTF-8"
 _ENVELOPE = (
     '<?xml version="1.0" encoding="UTF-8"?><soapenv:Envelope'
@@ -26,17 +26,17 @@ def answer(auth: Auth, raw: bytes, kind: str, version: str, base_url: str) -> Re
     try:
         number = float(version)
     except ValueError:
-        return _fault("UNSUPPORTED_API_VERSION", f"Invalid Api version specified on URL: {version}")
+        return fault("UNSUPPORTED_API_VERSION", f"Invalid Api version specified on URL: {version}")
     try:
         root = _parse(raw)
         if _find(root, "logout") is not None:
             return _logout(auth, root, kind)
         username, password = _credentials(root)
-        if number >= FIRST_WITHOUT_LOGIN:
-            return _fault("UNSUPPORTED_API_VERSION", f"login() is not available in API version {version}")
+        if number < _OLDEST or number >= _FIRST_WITHOUT_LOGIN:
+            return fault("UNSUPPORTED_API_VERSION", f"login() is not available in API version {version}")
         user, token = auth.soap_login(username, password)
     except LoginError as refused:
-        return _fault(refused.code, refused.message)
+        return fault(refused.code, refused.message)
     return _logged_in(auth, user, token, kind, f"{base_url}/services/Soap/{{}}/{version}/{ORG_ID[:15]}")
 
 
@@ -92,7 +92,7 @@ def _logout(auth: Auth, root: ET.Element, kind: str) -> Reply:
     token = (element.text or "") if element is not None else ""
     if auth.session(token) is None:
         message = "Invalid Session ID found in SessionHeader: Illegal Session. Session not found"
-        return _fault("INVALID_SESSION_ID", message, "UnexpectedErrorFault")
+        return fault("INVALID_SESSION_ID", message, "UnexpectedErrorFault")
     auth.kill(token)
     return _reply(kind, "<logoutResponse/>")
 
@@ -130,7 +130,7 @@ def _elements(values: Mapping[str, str | None]) -> str:
     )
 
 
-def _fault(code: str, message: str, kind: str = "LoginFault") -> Reply:
+def fault(code: str, message: str, kind: str = "LoginFault") -> Reply:
     """Return a fault; clients look for the literal prefix ``sf:``."""
     text = escape(message)
     body = (

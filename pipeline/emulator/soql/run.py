@@ -108,10 +108,12 @@ class Queries:
 
     def rows_by_id(self, plan: Plan, record_ids: Sequence[str]) -> list[Row]:
         """Return rows of a plan for some records, in the order of the Ids; records gone since are left out."""
-        marks = ", ".join("?" * len(record_ids))
-        sql = plan.sql(extra=f"{plan.select[0]} IN ({marks})", columns=", ".join(plan.select))
-        rows = self._store.execute(sql, [*plan.parameters, *record_ids, *plan.tail_parameters])
-        by_id = {row[0]: row for row in rows}
+        by_id: dict[str, Row] = {}
+        for start in range(0, len(record_ids), PAGE):
+            part = record_ids[start : start + PAGE]
+            sql = plan.sql(extra=f"{plan.select[0]} IN ({', '.join('?' * len(part))})", columns=", ".join(plan.select))
+            rows = self._store.execute(sql, [*plan.parameters, *part, *plan.tail_parameters])
+            by_id.update((row[0], row) for row in rows)
         return [by_id[record_id] for record_id in record_ids if record_id in by_id]
 
     def records_by_id(self, plan: Plan, record_ids: Sequence[str], root: str) -> list[Json]:
