@@ -13,7 +13,7 @@ from redis import Redis, RedisError
 
 from pipeline import send_event, send_events
 from pipeline.cli.flow import observe
-from pipeline.inbox.dead_letters import dead_letters
+from pipeline.inbox.dead_letters import EVENTS, count_dead_letters
 from pipeline.inbox.inbox import Inbox
 from pipeline.local import LocalStack, connect_producer
 from tests.chaos import weather
@@ -152,7 +152,7 @@ def _measure(stack: LocalStack, story: Story, seed: int, done: weather.Done, sec
 
     org = {name: ask(f"records/{name}") for name in KEY_FIELD}
     with stack.redis.client() as redis:
-        buried = [letter for name in KEY_FIELD for letter in dead_letters(redis, name)]
+        buried = sum(count_dead_letters(redis, name) for name in (*KEY_FIELD, EVENTS))
         repeated = sum(Inbox(redis, name).counts().get("repeated", 0) for name in KEY_FIELD)
     return Result(
         seed=seed,
@@ -163,6 +163,6 @@ def _measure(stack: LocalStack, story: Story, seed: int, done: weather.Done, sec
         faults=weather.fired(stack.emulator_url),
         redeliveries=repeated,
         api_calls=ask("stats")["api_calls"]["total"],
-        verdict=judge(story.steps, org, len(buried)),
+        verdict=judge(story.steps, org, buried),
         seconds=seconds,
     )
