@@ -21,6 +21,9 @@ demo: install  ## send 2,000 events of the sample through the whole system into 
 test: install  ## run every test
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup
 
+chaos: install  ## 20,000 events while workers are killed, Redis is restarted and the org fails; SEED=n repeats a run
+	@$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED))
+
 lint: install  ## style and types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -33,4 +36,4 @@ format: install  ## apply the style
 clean:  ## remove .venv and caches
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-.PHONY: help install demo test lint format clean
+.PHONY: help install demo test chaos lint format clean

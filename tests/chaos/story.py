@@ -1,7 +1,7 @@
 """The events of a chaos run, all drawn from one seed, and the org that they must leave: a model of a few lines."""
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, TypeAlias

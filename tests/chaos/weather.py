@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import requests
 
@@ -80,7 +80,7 @@ class Weather:
         self._thread = threading.Thread(target=self._run, name="weather", daemon=True)
         self._frozen: tuple[Service, float] | None = None
 
-    def __enter__(self) -> "Weather":
+    def __enter__(self) -> Self:
         """Begin."""
         self._thread.start()
         return self
