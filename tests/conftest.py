@@ -13,6 +13,10 @@ from pipeline.local import LocalRedis, LocalStack, emulator_service
 from pipeline.local.stack import emulator_address
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--broker-url", help="run whole systems on this broker, amqp://..., in place of their own Redis")
+
+
 @pytest.fixture(scope="session")
 def _running_redis() -> Iterator[LocalRedis]:
     with LocalRedis() as server:
@@ -49,12 +53,13 @@ def emulator_url(_running_emulator: str) -> str:
 
 
 @pytest.fixture
-def start_stack() -> Iterator[Callable[..., LocalStack]]:
+def start_stack(request: pytest.FixtureRequest) -> Iterator[Callable[..., LocalStack]]:
     """Start whole systems, `start_stack(workers={...}, destination="...")`, all stopped when the test ends."""
+    broker = request.config.getoption("broker_url")
     with contextlib.ExitStack() as stacks:
 
         def start(**arguments: Any) -> LocalStack:
-            return stacks.enter_context(LocalStack(**arguments))
+            return stacks.enter_context(LocalStack(**{"broker_url": broker, **arguments}))
 
         yield start
 

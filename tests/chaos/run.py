@@ -82,7 +82,7 @@ def run(
     )
     begun = time.monotonic()
     with stack:
-        connect_producer(stack.redis.url)
+        connect_producer(stack.broker_url)
         rules = weather.faults(seed)
         requests.post(f"{stack.emulator_url}/_emulator/faults", json=rules, timeout=30).raise_for_status()
         sent = _Sent(len(story.sent))
