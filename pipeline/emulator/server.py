@@ -79,7 +79,7 @@ def build(
 def listen(host: str, port: int) -> socket.socket:
     """Return a listening socket; port 0 takes a free one."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # asyncio switches Nagle off only on sockets that say they are TCP; without it each reply waits for an acknowledgement.
+    # asyncio switches Nagle's algorithm off only on sockets that say they are TCP; otherwise replies wait 40 ms.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind((host, port))

@@ -38,9 +38,9 @@ class LocalStack:
     """Redis, an emulated org, workers, beat and Flower, for as long as the context lasts.
 
     `workers` maps a name to the arguments of `pipeline worker`; `destination` is the text of destination.yaml;
-    `environ` is added to every service's environment; `broker_url` names a broker other than the stack's Redis. Nothing of the caller's own `PIPELINE_` and `SALESFORCE_`
-    variables gets in, so that a local run never reaches a real org. Raises ServiceFailed, with the end of the log,
-    when a service does not get ready.
+    `environ` is added to every service's environment; `broker_url` names a broker other than the stack's own Redis.
+    Nothing of the caller's own `PIPELINE_` and `SALESFORCE_` variables gets in, so that a local run never reaches a
+    real org. Raises ServiceFailed, with the end of the log, when a service does not get ready.
     """
 
     def __init__(
