@@ -7,7 +7,7 @@ JSFORCE := tests/conformance/jsforce
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -29,6 +29,12 @@ conformance: install  ## hold the local org against simple-salesforce and jsforc
 	@cd $(JSFORCE) && npm install --no-package-lock --no-audit --no-fund --loglevel=error
 	@PIPELINE=$(CURDIR)/$(BIN)/pipeline node $(JSFORCE)/main.mjs
 
+chaos: install  ## 20,000 events while workers are killed, Redis is restarted and the org fails; SEED=n repeats a run
+	@$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED))
+
+test-rabbitmq: install  ## the tests of whole systems with RabbitMQ as the broker; installs it (Debian) where missing
+	@$(BIN)/python -m tests.rabbitmq
+
 lint: install  ## style and types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -41,4 +47,4 @@ format: install  ## apply the style
 clean:  ## remove .venv and caches
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-.PHONY: help install demo test conformance lint format clean
+.PHONY: help install demo test conformance test-rabbitmq chaos lint format clean

@@ -24,9 +24,15 @@ task_store_errors_even_if_ignored = False
 task_acks_late = True
 task_reject_on_worker_lost = True
 
+# RabbitMQ: quorum queues, which survive the loss of a node. From version 4 on they drop what was redelivered 20 times,
+# and a message of ours comes back each second while Redis is down, so the bound is put out of reach.
+_is_rabbitmq = broker_url.startswith(("amqp://", "amqps://", "pyamqp://"))
+_ingest_arguments = {"x-queue-type": "quorum", "x-delivery-limit": 1_000_000_000} if _is_rabbitmq else None
+
 task_default_queue = "ingest"
-task_queues = [Queue("ingest"), Queue("upkeep")]
+task_queues = [Queue("ingest", queue_arguments=_ingest_arguments), Queue("upkeep")]
 task_create_missing_queues = True  # salesforce.<Object>, one per object
+task_create_missing_queue_type = "quorum" if _is_rabbitmq else "classic"
 task_routes: dict[str, dict[str, str]] = {
     "pipeline.send_event": {"queue": "ingest"},
     "pipeline.send_events": {"queue": "ingest"},
@@ -53,6 +59,9 @@ broker_transport_options: dict[str, Any] = (
         "retry_on_timeout": True,
     }
     if broker_url.startswith(("redis://", "rediss://", "unix://", "redis+socket://"))
+    # RabbitMQ: `delay` returns when the broker has the message, and not before.
+    else {"confirm_publish": True, "confirm_timeout": 5}
+    if _is_rabbitmq
     else {}
 )
 

@@ -15,6 +15,10 @@ from pipeline.local.stack import emulator_address
 pytest_plugins = ["pipeline.emulator.testing"]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--broker-url", help="run whole systems on this broker, amqp://..., in place of their own Redis")
+
+
 @pytest.fixture(scope="session")
 def _running_redis() -> Iterator[LocalRedis]:
     with LocalRedis() as server:
@@ -67,12 +71,13 @@ def start_emulator(tmp_path: Path) -> Iterator[Callable[..., str]]:
 
 
 @pytest.fixture
-def start_stack() -> Iterator[Callable[..., LocalStack]]:
+def start_stack(request: pytest.FixtureRequest) -> Iterator[Callable[..., LocalStack]]:
     """Start whole systems, `start_stack(workers={...}, destination="...")`, all stopped when the test ends."""
+    broker = request.config.getoption("broker_url")
     with contextlib.ExitStack() as stacks:
 
         def start(**arguments: Any) -> LocalStack:
-            return stacks.enter_context(LocalStack(**arguments))
+            return stacks.enter_context(LocalStack(**{"broker_url": broker, **arguments}))
 
         yield start
 

@@ -38,9 +38,9 @@ class LocalStack:
     """Redis, an emulated org, workers, beat and Flower, for as long as the context lasts.
 
     `workers` maps a name to the arguments of `pipeline worker`; `destination` is the text of destination.yaml;
-    `environ` is added to every service's environment. Nothing of the caller's own `PIPELINE_` and `SALESFORCE_`
-    variables gets in, so that a local run never reaches a real org. Raises ServiceFailed, with the end of the log,
-    when a service does not get ready.
+    `environ` is added to every service's environment; `broker_url` names a broker other than the stack's own Redis.
+    Nothing of the caller's own `PIPELINE_` and `SALESFORCE_` variables gets in, so that a local run never reaches a
+    real org. Raises ServiceFailed, with the end of the log, when a service does not get ready.
     """
 
     def __init__(
@@ -53,7 +53,9 @@ class LocalStack:
         has_beat: bool = True,
         has_flower: bool = False,
         is_append_only: bool = False,
+        broker_url: str | None = None,
     ) -> None:
+        self._broker_url = broker_url
         self._worker_arguments = dict(workers)
         self._destination = destination
         self._environ = dict(environ or {})
@@ -68,6 +70,11 @@ class LocalStack:
         self.flower_url = ""
         self.redis: LocalRedis
         self.emulator: Service
+
+    @property
+    def broker_url(self) -> str:
+        """Where events are sent to: the stack's own Redis, unless it was given another broker."""
+        return self._broker_url or self.redis.url
 
     @property
     def services(self) -> list[Service]:
@@ -113,6 +120,7 @@ class LocalStack:
         self.env = {
             **clean_environment(),
             "PIPELINE_REDIS_URL": self.redis.url,
+            "PIPELINE_BROKER_URL": self.broker_url,
             "PIPELINE_DESTINATION": str(destination),
             **EMULATOR_CREDENTIALS,
         }

@@ -12,7 +12,7 @@ from pipeline.local import LocalStack, connect_producer, wait_until
 
 def test_a_record_that_spoils_its_whole_collection_is_buried_alone(start_stack: Callable[..., LocalStack]) -> None:
     stack = start_stack(has_beat=False)
-    connect_producer(stack.redis.url)
+    connect_producer(stack.broker_url)
     poison = {"fault": "poison", "match": {"Email": "p17@example.com"}}
     requests.post(f"{stack.emulator_url}/_emulator/faults", json=poison, timeout=10).raise_for_status()
     opted_in = {"Salesforce": True}

@@ -21,7 +21,7 @@ def test_killed_workers_lose_nothing_and_double_nothing(start_stack: Callable[..
         destination="linger: 0.05\nsalesforce: {timeout: 2}\n",
         has_beat=False,
     )
-    connect_producer(stack.redis.url)
+    connect_producer(stack.broker_url)
     names = (f"delivery-{number}" for number in count(3))
     with stack.redis.client() as redis:
         leads = Inbox(redis, "Lead")

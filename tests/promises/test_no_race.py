@@ -18,7 +18,7 @@ def test_two_hundred_identifies_for_one_new_person_make_one_lead_whatever_worker
     stack = start_stack(
         workers=FOUR_WORKERS, emulator_arguments=("--latency-ms", "50"), destination="linger: 0.01\n", has_beat=False
     )
-    connect_producer(stack.redis.url)
+    connect_producer(stack.broker_url)
     # Wake-ups are messages: they come twice, or late. Here they come so often that every worker delivers at once.
     spellings = ("new@example.com", "New@Example.com", " new@example.com", "NEW@EXAMPLE.COM ")
     for number in range(200):

@@ -18,7 +18,7 @@ def test_shuffled_and_repeated_events_leave_the_newest_value_of_every_field(
     start_stack: Callable[..., LocalStack],
 ) -> None:
     stack = start_stack(destination="linger: 0.05\n", has_beat=False)
-    connect_producer(stack.redis.url)
+    connect_producer(stack.broker_url)
     events: list[dict[str, Any]] = [
         {
             "type": "identify",
