@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis import Redis
 
-from pipeline.delivery.deliverer import Deliverer, Report
+from pipeline.delivery.deliverer import Deliverer
+from pipeline.delivery.report import Report
 from pipeline.emulator import ids
 from pipeline.emulator.server import Running, build
 from pipeline.inbox.claims import Batch
