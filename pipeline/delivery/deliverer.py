@@ -11,6 +11,7 @@ from pipeline.delivery.converted import for_contact
 from pipeline.delivery.lookup import Question, choose, find_references, give_rows, questions
 from pipeline.delivery.merge import Part, merge
 from pipeline.delivery.outcome import (
+    UNCERTAIN_DELAY_S,
     Buried,
     LookAgain,
     Paused,
@@ -89,8 +90,9 @@ class Report:
 class Deliverer:
     """Delivers batches of one object.
 
-    `may_spend` is asked before each call; False hands the rest of a batch back. `is_waiting` tells whether operations
-    on a record (object, record key) wait in its inbox: what points to it then waits for it to be created.
+    `may_spend` is asked before each call; False hands the rest of a batch back, and so does True of `is_ending`, at
+    once. `is_waiting` tells whether operations on a record (object, record key) wait in its inbox: what points to it
+    then waits for it to be created.
     """
 
     def __init__(
@@ -101,13 +103,16 @@ class Deliverer:
         *,
         may_spend: Callable[[], bool],
         is_waiting: Callable[[str, str], bool] = lambda _object, _key: False,
+        is_ending: Callable[[], bool] = lambda: False,
     ) -> None:
         self._inbox = inbox
         self._org = org
         self._describes = describes
         self._may_spend = may_spend
         self._is_waiting = is_waiting
+        self._is_ending = is_ending
         self._token = ""
+        self._being_written: Sequence[Work] = ()
 
     def deliver(self, batch: Batch, report: Report) -> Paused | None:
         """Bring a batch to the org and settle every claim; returns why delivery has to pause, if it has to."""
@@ -125,9 +130,24 @@ class Deliverer:
             decision = of_failure(error)
             return decision if isinstance(decision, Paused) else Paused(str(error), "", needs_operator=False)
         works = [self._begin(claim, describe) for claim in batch.claims]
-        paused = self._rounds(works, report)
+        try:
+            paused = self._rounds(works, report)
+        except Exception:
+            self._hand_back(works)
+            self._settle(works, report)
+            raise
         self._settle(works, report)
         return paused
+
+    def _hand_back(self, works: Iterable[Work]) -> None:
+        """Cut short, let nobody wait for a lease to end but those whose write may still be carried out."""
+        delay_s = 0.0 if self._is_ending() else UNCERTAIN_DELAY_S
+        for work in works:
+            if work.is_open:
+                work.verdict = RetryAt(delay_s, "the delivery was cut short", counts_attempt=False)
+        for work in self._being_written:
+            if work.is_open or work.verdict is not None:
+                work.verdict = RetryAt(UNCERTAIN_DELAY_S, "its write was cut short", counts_attempt=False)
 
     def _begin(self, claim: Claim, describe: ObjectDescribe) -> Work:
         # What has failed again and again travels in ever smaller company, so that it spoils nobody else's request.
@@ -288,8 +308,11 @@ class Deliverer:
             return False
         sent = [collection for collection in map(partial(_still_open, works), request) if collection.writes]
         refused_field = False
+        self._being_written = [works[write.key] for collection in sent for write in collection.writes]
         try:
-            for collection, answer in zip(sent, self._org.send([_subrequest(one) for one in sent]), strict=True):
+            answers = self._org.send([_subrequest(one) for one in sent])
+            self._being_written = ()
+            for collection, answer in zip(sent, answers, strict=True):
                 members = [works[write.key] for write in collection.writes]
                 if answer.ok:
                     paused = _take_results(collection, members, answer.results())
@@ -299,6 +322,7 @@ class Deliverer:
                 if paused:
                     return paused
         except SalesforceError as error:
+            self._being_written = ()
             return _failed(covered, error) or False
         return refused_field
 
@@ -310,11 +334,12 @@ class Deliverer:
                 work.is_lost = True
         if not any(work.is_open for work in works):
             return False
-        if not self._may_spend():
+        why_not = "this worker ends" if self._is_ending() else "" if self._may_spend() else "quota"
+        if why_not:
             for work in works:
                 if work.is_open:
-                    work.verdict = RetryAt(0, "no API call left for it now", counts_attempt=False)
-            report.why = "quota"
+                    work.verdict = RetryAt(0, why_not, counts_attempt=False)
+            report.why = why_not
             return False
         report.calls += 1
         return True

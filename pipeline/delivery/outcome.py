@@ -148,7 +148,7 @@ MOST_ATTEMPTS = 12  # with the delays below: about two hours of trying
 _FIRST_DELAY_S = 1.0
 _LONGEST_DELAY_S = 900.0
 # A request whose answer was lost may still be running; the next lookup must come after it has ended.
-_UNCERTAIN_DELAY_S = 60.0
+UNCERTAIN_DELAY_S = 60.0
 _SERVER_ERROR = 500
 
 
@@ -206,7 +206,7 @@ def of_part(errors: Sequence[ErrorDetail]) -> Split | Paused:
 def of_failure(error: PipelineError) -> RetryAt | Split | Paused:
     """Decide about a request that got no answer, or was refused as a whole."""
     if isinstance(error, NoAnswer) and error.sent:
-        return RetryAt(_UNCERTAIN_DELAY_S, "no answer to a request that was sent", counts_attempt=False)
+        return RetryAt(UNCERTAIN_DELAY_S, "no answer to a request that was sent", counts_attempt=False)
     if isinstance(error, Unavailable) and error.status == _SERVER_ERROR:
         return RetryAt(_FIRST_DELAY_S, str(error))  # one record can cause it, so the attempt counts
     if isinstance(error, NoAnswer | Unavailable):

@@ -3,10 +3,12 @@
 import time
 from typing import TYPE_CHECKING, Any
 
+from celery.exceptions import SoftTimeLimitExceeded
 from celery.utils.log import get_task_logger
 
 from pipeline.app import app
 from pipeline.tasks.base import PipelineTask
+from pipeline.tasks.drain import is_draining
 from pipeline.tasks.ingest import wake
 
 if TYPE_CHECKING:
@@ -51,7 +53,7 @@ def deliver_due(object_name: str, token: str, runtime: "Runtime") -> "Report":
     report = Report(object_name)
     started = time.monotonic()
     sweep_one(object_name, runtime)
-    while time.monotonic() - started < _TURN_S:
+    while time.monotonic() - started < _TURN_S and not is_draining():
         wait_s, report.why = _closed_for(object_name, token, runtime)
         if wait_s > _PATIENCE_S:
             break
@@ -71,6 +73,8 @@ def deliver_due(object_name: str, token: str, runtime: "Runtime") -> "Report":
                 wake(object_name, claimed.wake_another)
             _deliver_batch(claimed, inbox, token, report, runtime)
     inbox.rest(token, in_any_case=True)
+    if is_draining():
+        sweep_one(object_name, runtime)  # which wakes another worker, if keys are due
     return _finished(report, started)
 
 
@@ -105,9 +109,13 @@ def _deliver_batch(batch: "Batch", inbox: "Inbox", token: str, report: "Report",
         # The first calls were taken before the claim; what a batch needs beyond them is asked for one by one.
         may_spend=lambda: report.calls - before < _CALLS or runtime.gate.spend_one(),
         is_waiting=lambda other, key: runtime.inbox(other).holds(key),
+        is_ending=is_draining,
     )
     try:
         paused = deliverer.deliver(batch, report)
+    except SoftTimeLimitExceeded:
+        report.why = "cut short"
+        return
     finally:
         unspent = max(0, _CALLS - (report.calls - before))
         runtime.gate.give_back(unspent, token)
