@@ -1,6 +1,7 @@
 """Deliver a claimed batch: look its records up, write them, and settle every operation."""
 
 import random
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -30,7 +31,16 @@ from pipeline.inbox.claims import Batch, Claim
 from pipeline.inbox.inbox import Inbox
 from pipeline.operation import in_order
 from pipeline.options import Lookup
-from pipeline.salesforce.client import RecordResult, Subrequest, Subresponse, create, delete, query, update
+from pipeline.salesforce.client import (
+    START_WITHIN_S,
+    RecordResult,
+    Subrequest,
+    Subresponse,
+    create,
+    delete,
+    query,
+    update,
+)
 from pipeline.salesforce.describe import ObjectDescribe
 from pipeline.salesforce.errors import ErrorDetail, SalesforceError, UnknownObject
 
@@ -46,8 +56,11 @@ _FIELD_CODES = frozenset({"INVALID_FIELD", "INVALID_FIELD_FOR_INSERT_UPDATE"})
 class Org(Protocol):
     """What delivery needs of an org: one API call for a list of subrequests."""
 
-    def send(self, subrequests: Sequence[Subrequest]) -> list[Subresponse]:
-        """Send the subrequests in one call; raises SalesforceError when there is no answer to the whole."""
+    def send(self, subrequests: Sequence[Subrequest], *, by: float) -> list[Subresponse]:
+        """Send the subrequests in one call, begun by then (of time.monotonic) or not at all.
+
+        Raises SalesforceError when there is no answer to the whole.
+        """
         ...
 
     def query_rest(self, next_records_url: str) -> Subresponse:
@@ -112,6 +125,7 @@ class Deliverer:
         self._is_waiting = is_waiting
         self._is_ending = is_ending
         self._token = ""
+        self._begin_by = 0.0  # of time.monotonic
         self._being_written: Sequence[Work] = ()
 
     def deliver(self, batch: Batch, report: Report) -> Paused | None:
@@ -249,7 +263,7 @@ class Deliverer:
         if not self._may_call(works, report):
             return None
         try:
-            answers = self._org.send([query(question.soql) for question in asked])
+            answers = self._org.send([query(question.soql) for question in asked], by=self._begin_by)
             for question, answer in zip(asked, answers, strict=True):
                 if answer.ok:
                     self._take_answer(question, self._all_rows(answer, report))
@@ -310,7 +324,7 @@ class Deliverer:
         refused_field = False
         self._being_written = [works[write.key] for collection in sent for write in collection.writes]
         try:
-            answers = self._org.send([_subrequest(one) for one in sent])
+            answers = self._org.send([_subrequest(one) for one in sent], by=self._begin_by)
             self._being_written = ()
             for collection, answer in zip(sent, answers, strict=True):
                 members = [works[write.key] for write in collection.writes]
@@ -327,7 +341,11 @@ class Deliverer:
         return refused_field
 
     def _may_call(self, works: Sequence[Work], report: Report) -> bool:
-        """Renew the lease, and ask the gate. Keys that are lost, or for which there is no call, are closed."""
+        """Renew the lease, and ask the gate. Keys that are lost, or for which there is no call, are closed.
+
+        A process can be stopped between this and the request, so the time allowed for that counts from here.
+        """
+        self._begin_by = time.monotonic() + START_WITHIN_S
         lost = self._inbox.renew(self._token, [work.claim.key for work in works])
         for work in works:
             if work.claim.key in lost:

@@ -1,4 +1,4 @@
-"""Promise 1, no loss and no waiting for it: a worker that is asked to end goes within 30 s and hands back what it holds.
+"""Promise 1, no loss: a worker that is asked to end goes within 30 seconds and hands back at once what it holds.
 
 What breaks it: `is_draining` that always answers False (the worker finishes its turn, whatever that takes), or a
 deliverer that leaves its claims to the end of their lease.
