@@ -4,13 +4,14 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from pipeline.delivery.converted import for_contact
 from pipeline.delivery.lookup import Question, choose, find_references, give_rows, questions
 from pipeline.delivery.merge import Part, merge
+from pipeline.delivery.org import Describes, Org
 from pipeline.delivery.outcome import (
     UNCERTAIN_DELAY_S,
     Buried,
@@ -25,6 +26,7 @@ from pipeline.delivery.outcome import (
     of_record,
 )
 from pipeline.delivery.pack import COLLECTION, COLLECTIONS, Collection, pack
+from pipeline.delivery.report import Report
 from pipeline.delivery.shape import shape, shape_match
 from pipeline.delivery.work import Work, known_at_start
 from pipeline.inbox.claims import Batch, Claim
@@ -51,53 +53,6 @@ _TRIES_IN_COMPANY = 2
 _PARENT_DELAY_S = 1.0
 # A whole collection is refused for one field that the org does not know, or no longer.
 _FIELD_CODES = frozenset({"INVALID_FIELD", "INVALID_FIELD_FOR_INSERT_UPDATE"})
-
-
-class Org(Protocol):
-    """What delivery needs of an org: one API call for a list of subrequests."""
-
-    def send(self, subrequests: Sequence[Subrequest], *, by: float) -> list[Subresponse]:
-        """Send the subrequests in one call, begun by then (of time.monotonic) or not at all.
-
-        Raises SalesforceError when there is no answer to the whole.
-        """
-        ...
-
-    def query_rest(self, next_records_url: str) -> Subresponse:
-        """Ask for the next page of a query, one call."""
-        ...
-
-
-class Describes(Protocol):
-    """What delivery needs of the describe cache."""
-
-    def get(self, object_name: str) -> ObjectDescribe:
-        """Return the cached describe of an object."""
-        ...
-
-    def refresh(self, object_names: Sequence[str]) -> None:
-        """Ask the org again."""
-        ...
-
-
-@dataclass(slots=True)
-class Report:
-    """What one or more deliveries did; keys and records are counts, `ms` is wall time."""
-
-    object: str
-    claimed: int = 0  # operations
-    created: int = 0  # records
-    updated: int = 0
-    deleted: int = 0
-    retried: int = 0  # operations that stay
-    dead: int = 0  # operations buried
-    calls: int = 0
-    ms: int = 0
-    why: str = ""  # what it is waiting for, if it stopped early
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the figures as the result of a task."""
-        return asdict(self)
 
 
 class Deliverer:

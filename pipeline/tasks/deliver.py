@@ -12,7 +12,7 @@ from pipeline.tasks.drain import is_draining
 from pipeline.tasks.ingest import wake
 
 if TYPE_CHECKING:
-    from pipeline.delivery.deliverer import Report
+    from pipeline.delivery.report import Report
     from pipeline.inbox.claims import Batch
     from pipeline.inbox.inbox import Inbox
     from pipeline.tasks.runtime import Runtime
@@ -46,7 +46,7 @@ def deliver(object_name: str, token: str) -> dict[str, Any]:
 
 def deliver_due(object_name: str, token: str, runtime: "Runtime") -> "Report":
     """Claim and deliver batches of one object until nothing is due, the gate is closed, or the turn is over."""
-    from pipeline.delivery.deliverer import Report
+    from pipeline.delivery.report import Report
     from pipeline.inbox.claims import Empty, Wait
 
     inbox = runtime.inbox(object_name)

@@ -7,8 +7,9 @@ import pytest
 import requests
 from redis import Redis
 
-from pipeline.delivery.deliverer import Deliverer, Report
+from pipeline.delivery.deliverer import Deliverer
 from pipeline.delivery.outcome import Paused
+from pipeline.delivery.report import Report
 from pipeline.inbox.claims import Batch
 from pipeline.inbox.dead_letters import dead_letters
 from pipeline.inbox.inbox import Bounds, Inbox
