@@ -20,17 +20,27 @@ queues, several queues, fanout, the visibility timeout, key prefixes, TLS and Se
 puts them, so workers and producers with and without this transport work together.
 """
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.resources import files
 from queue import Empty
-from time import monotonic, time
+from time import monotonic, sleep, time
 from typing import Any, Final
 
 from kombu.transport import redis, virtual
 from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import loads
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import OutOfMemoryError, ReadOnlyError, ResponseError
+
+from pipeline.redis_faults import in_words
+
+log = logging.getLogger(__name__)
 
 _TAKE: Final = files(__package__).joinpath("broker_take.lua").read_text("utf-8")
 _BELL_KEPT_MS: Final = 60_000
+_LOOK_AGAIN_S: Final = 1.0
 
 
 class QoS(redis.QoS):
@@ -47,6 +57,20 @@ class QoS(redis.QoS):
             virtual.QoS.append(self, message, delivery_tag)
         else:
             super().append(message, delivery_tag)
+
+    def reject(self, delivery_tag: str, requeue: bool = False) -> None:
+        """Give a message back; where Redis takes no writes it comes back after the visibility timeout instead."""
+        try:
+            super().reject(delivery_tag, requeue=requeue)
+        except (OutOfMemoryError, ReadOnlyError):
+            virtual.QoS.ack(self, delivery_tag)
+
+    def restore_visible(self, *arguments: Any, **options: Any) -> None:
+        """Give abandoned messages back to their queues, once Redis takes writes."""
+        try:
+            super().restore_visible(*arguments, **options)
+        except (OutOfMemoryError, ReadOnlyError) as error:
+            log.error("abandoned messages are not looked for: %s", in_words(error))  # noqa: TRY400
 
 
 class Channel(redis.Channel):
@@ -87,6 +111,14 @@ class Channel(redis.Channel):
         except self.connection_errors:
             self.client.connection.disconnect()
             raise
+        except OutOfMemoryError as error:
+            log.error("no message is taken: %s", in_words(error))  # noqa: TRY400
+            reply = None
+        except ResponseError as error:
+            # As when the server has become a replica. The address may lead to the new master by the next time.
+            self.client.connection.disconnect()
+            sleep(_LOOK_AGAIN_S)
+            raise RedisConnectionError(in_words(error)) from None
         finally:
             self._in_poll = None
             self._flush_brpop_reauth()
@@ -117,7 +149,12 @@ class Channel(redis.Channel):
         with self.conn_or_acquire() as client, client.pipeline() as pipe:
             super()._put(queue, message, **{**options, "_publish_batch": _Commands(pipe)})
             bell = _bell(queue)
-            pipe.delete(bell).lpush(bell, "").pexpire(bell, _BELL_KEPT_MS).execute()
+            with _refusal_in_words():
+                pipe.delete(bell).lpush(bell, "").pexpire(bell, _BELL_KEPT_MS).execute()
+
+    def _queue_bind(self: Any, *arguments: Any, **options: Any) -> None:
+        with _refusal_in_words():
+            redis.Channel._queue_bind(self, *arguments, **options)  # type: ignore[attr-defined]  # noqa: SLF001
 
 
 class _Commands:
@@ -128,6 +165,18 @@ class _Commands:
 
     def add(self, command: str, *arguments: Any) -> None:
         getattr(self._pipe, command)(*arguments)
+
+
+@contextmanager
+def _refusal_in_words() -> Iterator[None]:
+    """Tell why Redis takes no writes, as an error after which kombu tries again for a while.
+
+    The text of redis-py would quote the beginning of a message.
+    """
+    try:
+        yield
+    except ResponseError as error:
+        raise RedisConnectionError(in_words(error)) from None
 
 
 def _bell(queue: str) -> str:

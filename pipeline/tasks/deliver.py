@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 from celery.exceptions import SoftTimeLimitExceeded
 from celery.utils.log import get_task_logger
+from redis.exceptions import RedisError
 
 from pipeline.app import app
+from pipeline.redis_faults import in_words
 from pipeline.tasks.base import PipelineTask
 from pipeline.tasks.drain import is_draining
 from pipeline.tasks.ingest import wake
@@ -39,9 +41,15 @@ class DeliverTask(PipelineTask):
 @app.task(name="pipeline.deliver", base=DeliverTask, acks_late=False, time_limit=900, soft_time_limit=880)
 def deliver(object_name: str, token: str) -> dict[str, Any]:
     """Deliver what waits for an object; returns the figures of what was done."""
+    from pipeline.delivery.report import Report
     from pipeline.tasks.runtime import runtime
 
-    return deliver_due(object_name, token, runtime()).as_dict()
+    try:
+        return deliver_due(object_name, token, runtime()).as_dict()
+    except RedisError as error:
+        # What was claimed stays claimed until its lease ends, and is looked up afresh by whoever claims it then.
+        log.error("object=%s delivery stops: %s", object_name, in_words(error))  # noqa: TRY400  (it may quote a command)
+        return Report(object_name, why=in_words(error)).as_dict()
 
 
 def deliver_due(object_name: str, token: str, runtime: "Runtime") -> "Report":
