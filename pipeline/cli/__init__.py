@@ -15,7 +15,7 @@ _COMMANDS = {
     "demo": ("demo", "Run the whole system here and show what lands in an emulated org."),
     "send": ("send", "Send events from a JSON Lines file."),
     "status": ("status", "Show what waits, what is in flight, and what the quota allows."),
-    "dead-letters": ("dead_letters", "Show what could not be delivered, and why."),
+    "dead-letters": ("dead_letters", "Show what could not be delivered and why; retry, export or drop it."),
     "worker": ("run", "Run a worker that takes in events, delivers them, or both."),
     "beat": ("run", "Run the clock for upkeep; several at once are safe."),
     "flower": ("run", "Run Flower, the page that shows queues, workers and tasks."),

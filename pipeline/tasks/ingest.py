@@ -1,6 +1,7 @@
 """Ingest: an event becomes operations in inboxes, or a dead letter with a reason, or is counted and done."""
 
 import time
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from celery.exceptions import Reject, SoftTimeLimitExceeded
@@ -79,17 +80,24 @@ def ingest(events: list[Any], runtime: "Runtime") -> None:
 
     received_ms = time.time_ns() // 1_000_000
     receipts: list[Receipt] = []
-    by_object: dict[str, list[Operation]] = {}
+    operations: list[Operation] = []
     for event in events:
-        receipt, operations = _plan(event, received_ms, runtime)
+        receipt, planned = plan(event, received_ms, runtime)
         receipts.append(receipt)
-        for operation in operations:
-            by_object.setdefault(operation.object, []).append(operation)
-    for object_name, operations in by_object.items():
-        appended = runtime.inbox(object_name).append(operations)
+        operations += planned
+    append(operations, runtime)
+    receive(runtime.redis, receipts)
+
+
+def append(operations: "Iterable[Operation]", runtime: "Runtime") -> None:
+    """Put operations into their inboxes, and wake who has to deliver them."""
+    by_object: dict[str, list[Operation]] = {}
+    for operation in operations:
+        by_object.setdefault(operation.object, []).append(operation)
+    for object_name, its_own in by_object.items():
+        appended = runtime.inbox(object_name).append(its_own)
         if appended.wake:
             wake(object_name, appended.wake)
-    receive(runtime.redis, receipts)
 
 
 def wake(object_name: str, token: str) -> None:
@@ -99,7 +107,8 @@ def wake(object_name: str, token: str) -> None:
     deliver.apply_async((object_name, token), queue=f"salesforce.{object_name}")
 
 
-def _plan(event: Any, received_ms: int, runtime: "Runtime") -> "tuple[Receipt, list[Operation]]":
+def plan(event: Any, received_ms: int, runtime: "Runtime") -> "tuple[Receipt, list[Operation]]":
+    """Say what an event means: its receipt, and its operations, none unless it is accepted."""
     from pipeline.errors import InvalidEvent
     from pipeline.events.schemas import opted_in, validate
     from pipeline.inbox.dead_letters import Receipt
