@@ -16,6 +16,8 @@ _COMMANDS = {
     "send": ("send", "Send events from a JSON Lines file."),
     "status": ("status", "Show what waits, what is in flight, and what the quota allows."),
     "dead-letters": ("dead_letters", "Show what could not be delivered and why; retry, export or drop it."),
+    "pause": ("pause", "Hold delivery back, of everything or of one object; events are still taken in."),
+    "resume": ("pause", "End a pause, and try the org at once."),
     "worker": ("run", "Run a worker that takes in events, delivers them, or both."),
     "beat": ("run", "Run the clock for upkeep; several at once are safe."),
     "flower": ("run", "Run Flower, the page that shows queues, workers and tasks."),

@@ -101,7 +101,9 @@ def _closed_for(object_name: str, token: str, runtime: "Runtime") -> tuple[float
 
     paused = runtime.pause.why(object_name)
     if paused is not None and not runtime.pause.probe(object_name):
+        runtime.say_once(object_name, f"{paused.reason}; {paused.advice}")
         return _TURN_S, paused.reason
+    runtime.say_once(object_name, "")
     answer = runtime.gate.take(_CALLS, token)
     return (answer.seconds, answer.reason) if isinstance(answer, Wait) else (0.0, "")
 
