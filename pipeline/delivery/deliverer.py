@@ -1,6 +1,5 @@
 """Deliver a claimed batch: look its records up, write them, and settle every operation."""
 
-import random
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -8,23 +7,12 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from pipeline.delivery.answers import failed, split, take_results
 from pipeline.delivery.converted import for_contact
 from pipeline.delivery.lookup import Question, choose, find_references, give_rows, questions
 from pipeline.delivery.merge import Part, merge
 from pipeline.delivery.org import Describes, Org
-from pipeline.delivery.outcome import (
-    UNCERTAIN_DELAY_S,
-    Buried,
-    LookAgain,
-    Paused,
-    RetryAt,
-    Split,
-    in_words,
-    may_be_anothers_fault,
-    of_failure,
-    of_part,
-    of_record,
-)
+from pipeline.delivery.outcome import UNCERTAIN_DELAY_S, Paused, RetryAt, of_failure, was_too_much
 from pipeline.delivery.pack import COLLECTION, COLLECTIONS, Collection, pack
 from pipeline.delivery.report import Report
 from pipeline.delivery.shape import shape, shape_match
@@ -35,7 +23,6 @@ from pipeline.operation import in_order
 from pipeline.options import Lookup
 from pipeline.salesforce.client import (
     START_WITHIN_S,
-    RecordResult,
     Subrequest,
     Subresponse,
     create,
@@ -44,7 +31,7 @@ from pipeline.salesforce.client import (
     update,
 )
 from pipeline.salesforce.describe import ObjectDescribe
-from pipeline.salesforce.errors import ErrorDetail, SalesforceError, UnknownObject
+from pipeline.salesforce.errors import SalesforceError, UnknownObject
 
 # A batch that is still at work after so many calls is handed back; its keys go on in the next one.
 _MOST_ROUNDS = 30
@@ -81,6 +68,8 @@ class Deliverer:
         self._is_ending = is_ending
         self._token = ""
         self._begin_by = 0.0  # of time.monotonic
+        self._chunk = COLLECTION  # records that the org is asked to write at once
+        self._has_learned = False
         self._being_written: Sequence[Work] = ()
 
     def deliver(self, batch: Batch, report: Report) -> Paused | None:
@@ -98,6 +87,7 @@ class Deliverer:
             self._inbox.release(batch.token, keys, delay_s=0)
             decision = of_failure(error)
             return decision if isinstance(decision, Paused) else Paused(str(error), "", needs_operator=False)
+        self._chunk, self._has_learned = self._inbox.chunk(COLLECTION), False
         works = [self._begin(claim, describe) for claim in batch.claims]
         try:
             paused = self._rounds(works, report)
@@ -121,7 +111,7 @@ class Deliverer:
     def _begin(self, claim: Claim, describe: ObjectDescribe) -> Work:
         # What has failed again and again travels in ever smaller company, so that it spoils nobody else's request.
         company = COLLECTION if claim.attempts <= _TRIES_IN_COMPANY else max(1, COLLECTION >> claim.attempts)
-        work = Work(claim, describe, [], dict(claim.clock), company=company)
+        work = Work(claim, describe, [], dict(claim.clock), company=min(company, self._chunk))
         positions = [claim.positions[index] for index in in_order(claim.operations)]
         work.changes = merge(self._shaped(work, positions, describe), claim.clock)
         known = known_at_start(claim, work.changes)
@@ -223,11 +213,11 @@ class Deliverer:
                 if answer.ok:
                     self._take_answer(question, self._all_rows(answer, report))
                     continue
-                paused = _split(question.works, answer.errors)
+                paused = split(question.works, answer.errors)
                 if paused:
                     return paused
         except SalesforceError as error:
-            return _failed(works, error)
+            return failed(works, error)
         return None
 
     def _all_rows(self, first: Subresponse, report: Report) -> list[Any]:
@@ -283,17 +273,33 @@ class Deliverer:
             self._being_written = ()
             for collection, answer in zip(sent, answers, strict=True):
                 members = [works[write.key] for write in collection.writes]
+                self._learn(len(members), answer)
                 if answer.ok:
-                    paused = _take_results(collection, members, answer.results())
+                    paused = take_results(collection, members, answer.results())
                 else:
                     refused_field = refused_field or any(error.code in _FIELD_CODES for error in answer.errors)
-                    paused = _split(members, answer.errors)
+                    paused = split(members, answer.errors)
                 if paused:
                     return paused
         except SalesforceError as error:
             self._being_written = ()
-            return _failed(covered, error) or False
+            return failed(covered, error) or False
         return refused_field
+
+    def _learn(self, records: int, answer: Subresponse) -> None:
+        """Take note whether so many records at once were too many, for the batches to come.
+
+        One lesson a batch: what is halved further in it may be one record that is too much by itself.
+        """
+        if self._has_learned:
+            return
+        errors = [error for one in answer.results() for error in one.errors] if answer.ok else answer.errors
+        if records > 1 and was_too_much(errors):
+            self._inbox.shrink_chunk(records)
+            self._has_learned = True
+        elif records >= self._chunk:
+            self._inbox.grow_chunk(COLLECTION)
+            self._has_learned = True
 
     def _may_call(self, works: Sequence[Work], report: Report) -> bool:
         """Renew the lease, and ask the gate. Keys that are lost, or for which there is no call, are closed.
@@ -342,53 +348,3 @@ def _subrequest(collection: Collection) -> Subrequest:
         return delete([str(write.record_id) for write in collection.writes])
     records = [write.record for write in collection.writes]
     return (create if collection.kind == "create" else update)(collection.object, records)
-
-
-def _take_results(collection: Collection, works: Sequence[Work], results: Sequence[RecordResult]) -> Paused | None:
-    if len(results) > 1 and all(not one.success and may_be_anothers_fault(one.errors) for one in results):
-        _halve(works, Split(in_words(results[0].errors)))
-        return None
-    for write, work, result in zip(collection.writes, works, results, strict=True):
-        if result.success:
-            work.succeeded(write, result.id)
-            continue
-        jitter = random.random()  # noqa: S311  (spreads retries, guards nothing)
-        decision = of_record(result.errors, attempts=work.claim.attempts, jitter=jitter)
-        if isinstance(decision, Paused):
-            return decision
-        if isinstance(decision, LookAgain) and write.kind == "delete":
-            work.succeeded(write, None)  # it is gone, as was asked
-        else:
-            work.failed(decision)
-    return None
-
-
-def _split(works: Sequence[Work], errors: Sequence[ErrorDetail]) -> Paused | None:
-    """Deal with a collection or query refused as a whole: halve it, and bury what is alone and still refused."""
-    decision = of_part(errors)
-    if isinstance(decision, Paused):
-        return decision
-    _halve(works, decision)
-    return None
-
-
-def _halve(works: Sequence[Work], decision: Split) -> None:
-    if len(works) > 1:
-        for work in works:
-            work.company = max(1, len(works) // 2)
-        return
-    for work in works:
-        work.failed(Buried(decision.reason))
-
-
-def _failed(works: Sequence[Work], error: SalesforceError) -> Paused | None:
-    decision = of_failure(error)
-    if isinstance(decision, Paused):
-        return decision
-    open_works = [work for work in works if work.is_open]
-    if isinstance(decision, Split):
-        _halve(open_works, decision)
-        return None
-    for work in open_works:
-        work.failed(decision)
-    return None
