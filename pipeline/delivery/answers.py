@@ -4,12 +4,14 @@ import random
 from collections.abc import Sequence
 
 from pipeline.delivery.outcome import (
+    UNCERTAIN_DELAY_S,
     Buried,
     LookAgain,
     Paused,
     RetryAt,
     Split,
     in_words,
+    is_uncertain,
     may_be_anothers_fault,
     of_failure,
     of_part,
@@ -55,8 +57,19 @@ def _halve(works: Sequence[Work], decision: Split) -> None:
         work.failed(Buried(decision.reason))
 
 
+def write_failed(works: Sequence[Work], error: SalesforceError) -> Paused | None:
+    """Deal with a request of writes that got no answer, or was refused as a whole."""
+    if not is_uncertain(error):
+        return failed(works, error)
+    for work in works:
+        if work.is_open:
+            work.unanswered(UNCERTAIN_DELAY_S)
+    decision = of_failure(error)
+    return decision if isinstance(decision, Paused) else None
+
+
 def failed(works: Sequence[Work], error: SalesforceError) -> Paused | None:
-    """Deal with a request that got no answer, or was refused as a whole."""
+    """Deal with a request that got no answer, or was refused as a whole, and changed nothing."""
     return _decide([work for work in works if work.is_open], of_failure(error))
 
 

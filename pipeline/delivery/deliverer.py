@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from pipeline.delivery.answers import failed, split, take_results
+from pipeline.delivery.answers import failed, split, take_results, write_failed
 from pipeline.delivery.converted import for_contact
 from pipeline.delivery.lookup import Question, choose, find_references, give_rows, questions
 from pipeline.delivery.merge import Part, merge
@@ -101,12 +101,11 @@ class Deliverer:
     def _hand_back(self, works: Iterable[Work]) -> None:
         """Cut short, let nobody wait for a lease to end but those whose write may still be carried out."""
         delay_s = 0.0 if self._is_ending() else UNCERTAIN_DELAY_S
+        for work in self._being_written:
+            work.unanswered(UNCERTAIN_DELAY_S)
         for work in works:
             if work.is_open:
                 work.verdict = RetryAt(delay_s, "the delivery was cut short", counts_attempt=False)
-        for work in self._being_written:
-            if work.is_open or work.verdict is not None:
-                work.verdict = RetryAt(UNCERTAIN_DELAY_S, "its write was cut short", counts_attempt=False)
 
     def _begin(self, claim: Claim, describe: ObjectDescribe) -> Work:
         # What has failed again and again travels in ever smaller company, so that it spoils nobody else's request.
@@ -283,7 +282,7 @@ class Deliverer:
                     return paused
         except SalesforceError as error:
             self._being_written = ()
-            return failed(covered, error) or False
+            return write_failed(covered, error) or False
         return refused_field
 
     def _learn(self, records: int, answer: Subresponse) -> None:

@@ -175,6 +175,7 @@ _LONGEST_DELAY_S = 900.0
 # A request whose answer was lost may still be running; the next lookup must come after it has ended.
 UNCERTAIN_DELAY_S = 60.0
 _SERVER_ERROR = 500
+_GATEWAYS = frozenset({502, 504})
 
 
 def backoff_s(attempts: int, jitter: float) -> float:
@@ -247,6 +248,16 @@ def _paused(errors: Sequence[ErrorDetail]) -> Paused:
     advice = "; ".join(dict.fromkeys(_ADVICE[error.code] for error in errors if error.code in _ADVICE))
     needs_operator = any(meaning_of(error) is Meaning.PAUSE_FOR_OPERATOR for error in errors)
     return Paused("Salesforce answers " + ", ".join(error.code for error in errors), advice, needs_operator)
+
+
+def is_uncertain(error: PipelineError) -> bool:
+    """Tell whether a write that failed so may have been carried out, or may still be.
+
+    A gateway gives up before the org does; 503 and 420 are said by who never passed the request on.
+    """
+    if isinstance(error, NoAnswer):
+        return error.sent
+    return isinstance(error, Unavailable) and error.status in _GATEWAYS
 
 
 def of_failure(error: PipelineError) -> RetryAt | Split | Paused:
