@@ -4,8 +4,14 @@ import os
 from typing import Any
 
 from kombu import Queue
+from kombu.transport import TRANSPORT_ALIASES
 
 from pipeline import settings
+
+# Kombu's own transport can lose a message whose worker is killed right after taking it; see pipeline/broker.py.
+# Registered by scheme, because kombu goes by it for TLS and for the next of several addresses.
+TRANSPORT_ALIASES |= dict.fromkeys(("redis", "rediss"), "pipeline.broker:Transport")
+TRANSPORT_ALIASES["sentinel"] = "pipeline.broker:SentinelTransport"
 
 # A producer needs only this.
 broker_url = settings.broker_url(os.environ)
@@ -51,6 +57,8 @@ broker_transport_options: dict[str, Any] = (
         # With the defaults (10 and 10) an unacknowledged message was looked for every 100 seconds only.
         "unacked_restore_interval": 1,
         "unacked_restore_throttle": 1,
+        # A worker killed while it looks for such messages keeps the others from looking for this long (300 by default).
+        "unacked_mutex_expire": 10,
         # None by default: a frozen server would hold a worker for ever. Longer than the transport's blocking read.
         "socket_timeout": 30,
         "socket_connect_timeout": 5,

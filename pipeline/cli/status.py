@@ -2,6 +2,7 @@
 
 import json
 import os
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,6 +12,7 @@ from pipeline.cli.flow import INGEST_QUEUE
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from pipeline.salesforce.pause import PauseState
     from pipeline.tasks.runtime import Runtime
 
 _MOST_SHOWN = 15  # of what was left out; `--json` has all of it
@@ -54,8 +56,14 @@ def measure(runtime: "Runtime") -> dict[str, Any]:
         "quota": {"limit": quota.limit, "used": quota.used, "budget_left": quota.budget_left},
         "session": {"age_s": None if age_s is None else round(age_s, 1)},
         "left_out": {name: told for name in names if (told := runtime.inbox(name).left_out())},
-        "paused": None if paused is None else {"reason": paused.reason, "advice": paused.advice},
+        "paused": None if paused is None else _told(paused),
+        "paused_objects": {name: _told(state) for name, state in runtime.pause.held_objects().items()},
     }
+
+
+def _told(state: "PauseState") -> dict[str, str]:
+    since = datetime.fromtimestamp(state.since_ms / 1000, UTC)
+    return {"reason": state.reason, "advice": state.advice, "since": since.isoformat(timespec="seconds")}
 
 
 def _queued_events() -> int:
@@ -72,6 +80,7 @@ def _queued_events() -> int:
 
 def _show(figures: dict[str, Any]) -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     console = Console()
@@ -97,8 +106,10 @@ def _show(figures: dict[str, Any]) -> None:
         console.print(f"quota: {used:,} of {limit:,} calls used in 24 hours, {left:,} left to this pipeline")
     console.print("session: none yet" if age_s is None else f"session: {age_s / 60:,.0f} minutes old")
     _show_left_out(console, figures["left_out"])
-    if figures["paused"] is not None:
-        console.print(f"[bold red]paused[/]: {figures['paused']['reason']}\n  {figures['paused']['advice']}")
+    for pause in filter(None, (figures["paused"], *figures["paused_objects"].values())):
+        # Salesforce's and the operator's own words: nothing in them is markup.
+        text = escape(f"{pause['reason']}, since {pause['since']}\n  {pause['advice']}")
+        console.print(f"[bold red]paused[/]: {text}", highlight=False)
 
 
 def _show_left_out(console: "Console", left_out: dict[str, dict[str, int]]) -> None:

@@ -1,28 +1,18 @@
 """Deliver a claimed batch: look its records up, write them, and settle every operation."""
 
-import random
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from pipeline.delivery.answers import failed, split, take_results, write_failed
 from pipeline.delivery.converted import for_contact
 from pipeline.delivery.lookup import Question, choose, find_references, give_rows, questions
 from pipeline.delivery.merge import Part, merge
 from pipeline.delivery.org import Claims, Describes, Org
-from pipeline.delivery.outcome import (
-    Buried,
-    LookAgain,
-    Paused,
-    RetryAt,
-    Split,
-    in_words,
-    may_be_anothers_fault,
-    of_failure,
-    of_part,
-    of_record,
-)
+from pipeline.delivery.outcome import UNCERTAIN_DELAY_S, Paused, RetryAt, of_failure, was_too_much
 from pipeline.delivery.pack import COLLECTION, COLLECTIONS, Collection, pack
 from pipeline.delivery.report import Report
 from pipeline.delivery.shape import shape, shape_match
@@ -30,9 +20,17 @@ from pipeline.delivery.work import Work, known_at_start
 from pipeline.inbox.claims import Batch, Claim
 from pipeline.operation import in_order
 from pipeline.options import Lookup
-from pipeline.salesforce.client import RecordResult, Subrequest, Subresponse, create, delete, query, update
+from pipeline.salesforce.client import (
+    START_WITHIN_S,
+    Subrequest,
+    Subresponse,
+    create,
+    delete,
+    query,
+    update,
+)
 from pipeline.salesforce.describe import ObjectDescribe
-from pipeline.salesforce.errors import ErrorDetail, SalesforceError, UnknownObject
+from pipeline.salesforce.errors import SalesforceError, UnknownObject
 
 # A batch that is still at work after so many calls is handed back; its keys go on in the next one.
 _MOST_ROUNDS = 30
@@ -46,8 +44,9 @@ _FIELD_CODES = frozenset({"INVALID_FIELD", "INVALID_FIELD_FOR_INSERT_UPDATE"})
 class Deliverer:
     """Delivers batches of one object.
 
-    `may_spend` is asked before each call; False hands the rest of a batch back. `is_waiting` tells whether operations
-    on a record (object, record key) wait in its inbox: what points to it then waits for it to be created.
+    `may_spend` is asked before each call; False hands the rest of a batch back, and so does True of `is_ending`, at
+    once. `is_waiting` tells whether operations on a record (object, record key) wait in its inbox: what points to it
+    then waits for it to be created.
     """
 
     def __init__(
@@ -58,13 +57,19 @@ class Deliverer:
         *,
         may_spend: Callable[[], bool],
         is_waiting: Callable[[str, str], bool] = lambda _object, _key: False,
+        is_ending: Callable[[], bool] = lambda: False,
     ) -> None:
         self._inbox = inbox
         self._org = org
         self._describes = describes
         self._may_spend = may_spend
         self._is_waiting = is_waiting
+        self._is_ending = is_ending
         self._token = ""
+        self._begin_by = 0.0  # of time.monotonic
+        self._chunk = COLLECTION  # records that the org is asked to write at once
+        self._has_learned = False
+        self._being_written: Sequence[Work] = ()
 
     def deliver(self, batch: Batch, report: Report) -> Paused | None:
         """Bring a batch to the org and settle every claim; returns why delivery has to pause, if it has to."""
@@ -81,15 +86,30 @@ class Deliverer:
             self._inbox.release(batch.token, keys, delay_s=0)
             decision = of_failure(error)
             return decision if isinstance(decision, Paused) else Paused(str(error), "", needs_operator=False)
+        self._chunk, self._has_learned = self._inbox.chunk(COLLECTION), False
         works = [self._begin(claim, describe) for claim in batch.claims]
-        paused = self._rounds(works, report)
+        try:
+            paused = self._rounds(works, report)
+        except Exception:
+            self._hand_back(works)
+            self._settle(works, report)
+            raise
         self._settle(works, report)
         return paused
+
+    def _hand_back(self, works: Iterable[Work]) -> None:
+        """Cut short, let nobody wait for a lease to end but those whose write may still be carried out."""
+        delay_s = 0.0 if self._is_ending() else UNCERTAIN_DELAY_S
+        for work in self._being_written:
+            work.unanswered(UNCERTAIN_DELAY_S)
+        for work in works:
+            if work.is_open:
+                work.verdict = RetryAt(delay_s, "the delivery was cut short", counts_attempt=False)
 
     def _begin(self, claim: Claim, describe: ObjectDescribe) -> Work:
         # What has failed again and again travels in ever smaller company, so that it spoils nobody else's request.
         company = COLLECTION if claim.attempts <= _TRIES_IN_COMPANY else max(1, COLLECTION >> claim.attempts)
-        work = Work(claim, describe, [], dict(claim.clock), company=company)
+        work = Work(claim, describe, [], dict(claim.clock), company=min(company, self._chunk))
         positions = [claim.positions[index] for index in in_order(claim.operations)]
         work.changes = merge(self._shaped(work, positions, describe), claim.clock)
         known = known_at_start(claim, work.changes)
@@ -187,16 +207,16 @@ class Deliverer:
         if not self._may_call(works, report):
             return None
         try:
-            answers = self._org.send([query(question.soql) for question in asked])
+            answers = self._org.send([query(question.soql) for question in asked], by=self._begin_by)
             for question, answer in zip(asked, answers, strict=True):
                 if answer.ok:
                     self._take_answer(question, self._all_rows(answer, report))
                     continue
-                paused = _split(question.works, answer.errors)
+                paused = split(question.works, answer.errors)
                 if paused:
                     return paused
         except SalesforceError as error:
-            return _failed(works, error)
+            return failed(works, error)
         return None
 
     def _all_rows(self, first: Subresponse, report: Report) -> list[Any]:
@@ -250,33 +270,58 @@ class Deliverer:
             return False
         sent = [collection for collection in map(partial(_still_open, works), request) if collection.writes]
         refused_field = False
+        self._being_written = [works[write.key] for collection in sent for write in collection.writes]
         try:
-            for collection, answer in zip(sent, self._org.send([_subrequest(one) for one in sent]), strict=True):
+            answers = self._org.send([_subrequest(one) for one in sent], by=self._begin_by)
+            self._being_written = ()
+            for collection, answer in zip(sent, answers, strict=True):
                 members = [works[write.key] for write in collection.writes]
+                self._learn(len(members), answer)
                 if answer.ok:
-                    paused = _take_results(collection, members, answer.results())
+                    paused = take_results(collection, members, answer.results())
                 else:
                     refused_field = refused_field or any(error.code in _FIELD_CODES for error in answer.errors)
-                    paused = _split(members, answer.errors)
+                    paused = split(members, answer.errors)
                 if paused:
                     return paused
         except SalesforceError as error:
-            return _failed(covered, error) or False
+            self._being_written = ()
+            return write_failed(covered, error) or False
         return refused_field
 
+    def _learn(self, records: int, answer: Subresponse) -> None:
+        """Take note whether so many records at once were too many, for the batches to come.
+
+        One lesson a batch: what is halved further in it may be one record that is too much by itself.
+        """
+        if self._has_learned:
+            return
+        errors = [error for one in answer.results() for error in one.errors] if answer.ok else answer.errors
+        if records > 1 and was_too_much(errors):
+            self._inbox.shrink_chunk(records)
+            self._has_learned = True
+        elif records >= self._chunk:
+            self._inbox.grow_chunk(COLLECTION)
+            self._has_learned = True
+
     def _may_call(self, works: Sequence[Work], report: Report) -> bool:
-        """Renew the lease, and ask the gate. Keys that are lost, or for which there is no call, are closed."""
+        """Renew the lease, and ask the gate. Keys that are lost, or for which there is no call, are closed.
+
+        A process can be stopped between this and the request, so the time allowed for that counts from here.
+        """
+        self._begin_by = time.monotonic() + START_WITHIN_S
         lost = self._inbox.renew(self._token, [work.claim.key for work in works])
         for work in works:
             if work.claim.key in lost:
                 work.is_lost = True
         if not any(work.is_open for work in works):
             return False
-        if not self._may_spend():
+        why_not = "this worker ends" if self._is_ending() else "" if self._may_spend() else "quota"
+        if why_not:
             for work in works:
                 if work.is_open:
-                    work.verdict = RetryAt(0, "no API call left for it now", counts_attempt=False)
-            report.why = "quota"
+                    work.verdict = RetryAt(0, why_not, counts_attempt=False)
+            report.why = why_not
             return False
         report.calls += 1
         return True
@@ -315,53 +360,3 @@ def _subrequest(collection: Collection) -> Subrequest:
         return delete([str(write.record_id) for write in collection.writes])
     records = [write.record for write in collection.writes]
     return (create if collection.kind == "create" else update)(collection.object, records)
-
-
-def _take_results(collection: Collection, works: Sequence[Work], results: Sequence[RecordResult]) -> Paused | None:
-    if len(results) > 1 and all(not one.success and may_be_anothers_fault(one.errors) for one in results):
-        _halve(works, Split(in_words(results[0].errors)))
-        return None
-    for write, work, result in zip(collection.writes, works, results, strict=True):
-        if result.success:
-            work.succeeded(write, result.id)
-            continue
-        jitter = random.random()  # noqa: S311  (spreads retries, guards nothing)
-        decision = of_record(result.errors, attempts=work.claim.attempts, jitter=jitter)
-        if isinstance(decision, Paused):
-            return decision
-        if isinstance(decision, LookAgain) and write.kind == "delete":
-            work.succeeded(write, None)  # it is gone, as was asked
-        else:
-            work.failed(decision)
-    return None
-
-
-def _split(works: Sequence[Work], errors: Sequence[ErrorDetail]) -> Paused | None:
-    """Deal with a collection or query refused as a whole: halve it, and bury what is alone and still refused."""
-    decision = of_part(errors)
-    if isinstance(decision, Paused):
-        return decision
-    _halve(works, decision)
-    return None
-
-
-def _halve(works: Sequence[Work], decision: Split) -> None:
-    if len(works) > 1:
-        for work in works:
-            work.company = max(1, len(works) // 2)
-        return
-    for work in works:
-        work.failed(Buried(decision.reason))
-
-
-def _failed(works: Sequence[Work], error: SalesforceError) -> Paused | None:
-    decision = of_failure(error)
-    if isinstance(decision, Paused):
-        return decision
-    open_works = [work for work in works if work.is_open]
-    if isinstance(decision, Split):
-        _halve(open_works, decision)
-        return None
-    for work in open_works:
-        work.failed(decision)
-    return None

@@ -63,3 +63,15 @@ class Claims(Protocol):
     def keep_results(self, results: Mapping[str, ReadResult]) -> None:
         """Keep what reads have found: operation id → result."""
         ...
+
+    def chunk(self, most: int) -> int:
+        """Return how many records to write at once, `most` at the most."""
+        ...
+
+    def shrink_chunk(self, too_many: int) -> None:
+        """Take note that so many records at once were too many."""
+        ...
+
+    def grow_chunk(self, most: int) -> None:
+        """Take note that a full chunk was not too many."""
+        ...

@@ -143,6 +143,17 @@ class Work:
         else:
             self._refused(outcome.reason)
 
+    def unanswered(self, delay_s: float) -> None:
+        """Take note that the write of the current change may have been carried out, or may still be.
+
+        After the delay it is looked up again. A create that cannot be looked up is repeated, or buried where its rule
+        says so.
+        """
+        if self.is_open and self.changes[0].verb == "create" and self.changes[0].options.get("on_uncertain"):
+            self._refused("it was sent and no answer came: look in the org whether the record exists before a retry")
+        else:
+            self.verdict = RetryAt(delay_s, "no answer to a write that was sent", counts_attempt=False)
+
     def refuse(self, position: int, reason: str) -> None:
         """Bury one operation that can never be written."""
         self.buried[position] = reason

@@ -13,8 +13,8 @@ from pipeline.inbox.results import ReadResult, keep_results
 from pipeline.inbox.scripts import Script
 from pipeline.operation import Operation, decode, encode
 
-_append, _claim, _renew, _commit, _release, _sweep, _rest, _left_out = (
-    Script(name) for name in ("append", "claim", "renew", "commit", "release", "sweep", "rest", "left_out")
+_append, _claim, _renew, _commit, _release, _sweep, _rest, _left_out, _chunk = (
+    Script(name) for name in ("append", "claim", "renew", "commit", "release", "sweep", "rest", "left_out", "chunk")
 )
 
 _OBJECTS = "pipeline:objects"
@@ -36,6 +36,7 @@ class Bounds:
     seen_s: int = 86_400  # a message that comes again within a day is known
     clock_s: int = 86_400  # an event up to a day late does not overwrite a newer value
     record_s: int = 86_400
+    chunk_s: int = 86_400  # an object that was too much for a trigger is tried with full collections again after this
 
 
 class Inbox:
@@ -120,6 +121,18 @@ class Inbox:
     def holds(self, key: str) -> bool:
         """Tell whether operations of a key wait here."""
         return bool(self._redis.exists(self._base + "inbox:" + key))
+
+    def chunk(self, most: int) -> int:
+        """Return how many records of the object to write at once: `most`, or fewer where that was too many lately."""
+        return min(most, int(cast("bytes | None", self._redis.get(self._base + "chunk")) or most))
+
+    def shrink_chunk(self, too_many: int) -> None:
+        """Take note that `too_many` records at once were too many."""
+        _chunk(self._redis, self._base, self.bounds.chunk_s, max(1, too_many // 2), 0)
+
+    def grow_chunk(self, most: int) -> None:
+        """Take note that a full chunk was not too many: the next may be a tenth larger, up to `most`."""
+        _chunk(self._redis, self._base, self.bounds.chunk_s, 0, most)
 
     def waiting(self) -> Waiting:
         """Measure what waits; counts are exact, the age is that of the oldest among the first hundred due keys."""

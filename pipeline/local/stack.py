@@ -109,7 +109,12 @@ class LocalStack:
 
     def add_worker(self, name: str, *arguments: str) -> Service:
         """Start one more `pipeline worker ARGUMENTS` and return when it is ready."""
-        return self._begin_worker(name, arguments).wait_until_ready()
+        return self.begin_worker(name, *arguments).wait_until_ready()
+
+    def begin_worker(self, name: str, *arguments: str) -> Service:
+        """Start one more `pipeline worker ARGUMENTS` without waiting for it to be ready."""
+        self._worker_arguments[name] = tuple(arguments)
+        return self._begin(name, pipeline_command("worker", "--name", name, *arguments), _is_worker_ready)
 
     def _start(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="pipeline-"))
@@ -130,17 +135,13 @@ class LocalStack:
         self.emulator_url = emulator_address(self.emulator)
         self.env |= {"SALESFORCE_ENDPOINT_URL": self.emulator_url, **self._environ}
         self._cleanup.callback(_stop_together, self._services)
-        begun = [self._begin_worker(name, arguments) for name, arguments in self._worker_arguments.items()]
+        begun = [self.begin_worker(name, *arguments) for name, arguments in dict(self._worker_arguments).items()]
         if self._has_beat:
             begun.append(self._begin("beat", pipeline_command("beat"), _says("beat: Starting...")))
         if self._has_flower:
             self._start_flower()
         for service in begun:
             service.wait_until_ready()
-
-    def _begin_worker(self, name: str, arguments: Sequence[str]) -> Service:
-        self._worker_arguments[name] = tuple(arguments)
-        return self._begin(name, pipeline_command("worker", "--name", name, *arguments), _is_worker_ready)
 
     def _start_flower(self) -> None:
         for _ in range(_PORT_TRIES):

@@ -186,6 +186,16 @@ class DryInbox:
     def keep_results(self, results: Mapping[str, ReadResult]) -> None:
         """Keep nothing: nobody has asked."""
 
+    def chunk(self, most: int) -> int:
+        """Write as many at once as an org takes that has not refused any."""
+        return most
+
+    def shrink_chunk(self, too_many: int) -> None:
+        """Learn nothing: no org was written."""
+
+    def grow_chunk(self, most: int) -> None:
+        """Learn nothing: no org was written."""
+
 
 class Rehearsal(Deliverer):
     """A deliverer that looks up, beside what it needs, the fields it would write, for the price of the same call.

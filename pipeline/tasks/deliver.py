@@ -3,10 +3,14 @@
 import time
 from typing import TYPE_CHECKING, Any
 
+from celery.exceptions import SoftTimeLimitExceeded
 from celery.utils.log import get_task_logger
+from redis.exceptions import RedisError
 
 from pipeline.app import app
+from pipeline.redis_faults import in_words
 from pipeline.tasks.base import PipelineTask
+from pipeline.tasks.drain import is_draining
 from pipeline.tasks.ingest import wake
 
 if TYPE_CHECKING:
@@ -37,9 +41,15 @@ class DeliverTask(PipelineTask):
 @app.task(name="pipeline.deliver", base=DeliverTask, acks_late=False, time_limit=900, soft_time_limit=880)
 def deliver(object_name: str, token: str) -> dict[str, Any]:
     """Deliver what waits for an object; returns the figures of what was done."""
+    from pipeline.delivery.report import Report
     from pipeline.tasks.runtime import runtime
 
-    return deliver_due(object_name, token, runtime()).as_dict()
+    try:
+        return deliver_due(object_name, token, runtime()).as_dict()
+    except RedisError as error:
+        # What was claimed stays claimed until its lease ends, and is looked up afresh by whoever claims it then.
+        log.error("object=%s delivery stops: %s", object_name, in_words(error))  # noqa: TRY400  (it may quote a command)
+        return Report(object_name, why=in_words(error)).as_dict()
 
 
 def deliver_due(object_name: str, token: str, runtime: "Runtime") -> "Report":
@@ -51,7 +61,7 @@ def deliver_due(object_name: str, token: str, runtime: "Runtime") -> "Report":
     report = Report(object_name)
     started = time.monotonic()
     sweep_one(object_name, runtime)
-    while time.monotonic() - started < _TURN_S:
+    while time.monotonic() - started < _TURN_S and not is_draining():
         wait_s, report.why = _closed_for(object_name, token, runtime)
         if wait_s > _PATIENCE_S:
             break
@@ -71,6 +81,8 @@ def deliver_due(object_name: str, token: str, runtime: "Runtime") -> "Report":
                 wake(object_name, claimed.wake_another)
             _deliver_batch(claimed, inbox, token, report, runtime)
     inbox.rest(token, in_any_case=True)
+    if is_draining():
+        sweep_one(object_name, runtime)  # which wakes another worker, if keys are due
     return _finished(report, started)
 
 
@@ -89,7 +101,9 @@ def _closed_for(object_name: str, token: str, runtime: "Runtime") -> tuple[float
 
     paused = runtime.pause.why(object_name)
     if paused is not None and not runtime.pause.probe(object_name):
+        runtime.say_once(object_name, f"{paused.reason}; {paused.advice}")
         return _TURN_S, paused.reason
+    runtime.say_once(object_name, "")
     answer = runtime.gate.take(_CALLS, token)
     return (answer.seconds, answer.reason) if isinstance(answer, Wait) else (0.0, "")
 
@@ -105,9 +119,13 @@ def _deliver_batch(batch: "Batch", inbox: "Inbox", token: str, report: "Report",
         # The first calls were taken before the claim; what a batch needs beyond them is asked for one by one.
         may_spend=lambda: report.calls - before < _CALLS or runtime.gate.spend_one(),
         is_waiting=lambda other, key: runtime.inbox(other).holds(key),
+        is_ending=is_draining,
     )
     try:
         paused = deliverer.deliver(batch, report)
+    except SoftTimeLimitExceeded:
+        report.why = "cut short"
+        return
     finally:
         unspent = max(0, _CALLS - (report.calls - before))
         runtime.gate.give_back(unspent, token)

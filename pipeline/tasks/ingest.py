@@ -1,13 +1,17 @@
 """Ingest: an event becomes operations in inboxes, or a dead letter with a reason, or is counted and done."""
 
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from celery.exceptions import Reject
+from celery.exceptions import Reject, SoftTimeLimitExceeded
 from celery.utils.log import get_task_logger
+from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from pipeline.app import app
+from pipeline.errors import PipelineError
+from pipeline.redis_faults import in_words
 from pipeline.tasks.base import EventTask
 
 if TYPE_CHECKING:
@@ -18,28 +22,53 @@ if TYPE_CHECKING:
 log = get_task_logger(__name__)
 
 
-@app.task(name="pipeline.send_event", base=EventTask)
-def send_event(event: Any) -> None:
+@app.task(name="pipeline.send_event", base=EventTask, bind=True)
+def send_event(self: Any, event: Any) -> None:
     """Take in one event: `send_event.delay(event)`."""
-    _ingest([event])
+    _ingest([event], is_again=bool(self.request.delivery_info.get("redelivered")))
 
 
-@app.task(name="pipeline.send_events", base=EventTask)
-def send_events(events: Any) -> None:
+@app.task(name="pipeline.send_events", base=EventTask, bind=True)
+def send_events(self: Any, events: Any) -> None:
     """Take in many events with one message: `send_events.delay([event, ...])`."""
-    _ingest(events if isinstance(events, list) else [events])
+    is_again = bool(self.request.delivery_info.get("redelivered"))
+    _ingest(events if isinstance(events, list) else [events], is_again=is_again)
 
 
-def _ingest(events: list[Any]) -> None:
+def _ingest(events: list[Any], *, is_again: bool) -> None:
+    """Take events in, or give the message back to its queue: Celery acknowledges one whose task raises anything else.
+
+    What cannot be taken in for a fault of the events or of the code is buried, at the latest when it comes again.
+    """
     from pipeline.tasks.runtime import runtime
 
     try:
-        ingest(events, runtime())
-    except RedisError as error:
-        # The message stays with the broker; what was appended before the fault is known by its id the next time.
-        log.warning("Redis does not take events (%s): the message goes back to its queue", type(error).__name__)
-        time.sleep(1)
-        raise Reject(type(error).__name__, requeue=True) from None
+        try:
+            ingest(events, runtime())
+        except (RedisError, OperationalError, PipelineError):
+            raise
+        except Exception as bug:
+            if isinstance(bug, SoftTimeLimitExceeded) and not is_again:
+                raise
+            log.error("events could not be taken in: %s", type(bug).__name__)  # noqa: TRY400  (a traceback quotes them)
+            _bury(events, f"the pipeline failed to take it in: {type(bug).__name__}", runtime())
+    except PipelineError as error:
+        _give_back(str(error))
+    except (RedisError, OperationalError, SoftTimeLimitExceeded) as error:
+        _give_back(in_words(error))
+
+
+def _give_back(why: str) -> NoReturn:
+    # What was appended before the fault is known by its id the next time.
+    log.error("events are not taken in, and go back to their queue: %s", why)
+    time.sleep(1)
+    raise Reject(why, requeue=True) from None
+
+
+def _bury(events: list[Any], reason: str, runtime: "Runtime") -> None:
+    from pipeline.inbox.dead_letters import Receipt, receive
+
+    receive(runtime.redis, [Receipt(_id_of(event), "rejected", reason, event) for event in events])
 
 
 def ingest(events: list[Any], runtime: "Runtime") -> None:
@@ -51,17 +80,24 @@ def ingest(events: list[Any], runtime: "Runtime") -> None:
 
     received_ms = time.time_ns() // 1_000_000
     receipts: list[Receipt] = []
-    by_object: dict[str, list[Operation]] = {}
+    operations: list[Operation] = []
     for event in events:
-        receipt, operations = _plan(event, received_ms, runtime)
+        receipt, planned = plan(event, received_ms, runtime)
         receipts.append(receipt)
-        for operation in operations:
-            by_object.setdefault(operation.object, []).append(operation)
-    for object_name, operations in by_object.items():
-        appended = runtime.inbox(object_name).append(operations)
+        operations += planned
+    append(operations, runtime)
+    receive(runtime.redis, receipts)
+
+
+def append(operations: "Iterable[Operation]", runtime: "Runtime") -> None:
+    """Put operations into their inboxes, and wake who has to deliver them."""
+    by_object: dict[str, list[Operation]] = {}
+    for operation in operations:
+        by_object.setdefault(operation.object, []).append(operation)
+    for object_name, its_own in by_object.items():
+        appended = runtime.inbox(object_name).append(its_own)
         if appended.wake:
             wake(object_name, appended.wake)
-    receive(runtime.redis, receipts)
 
 
 def wake(object_name: str, token: str) -> None:
@@ -71,7 +107,8 @@ def wake(object_name: str, token: str) -> None:
     deliver.apply_async((object_name, token), queue=f"salesforce.{object_name}")
 
 
-def _plan(event: Any, received_ms: int, runtime: "Runtime") -> "tuple[Receipt, list[Operation]]":
+def plan(event: Any, received_ms: int, runtime: "Runtime") -> "tuple[Receipt, list[Operation]]":
+    """Say what an event means: its receipt, and its operations, none unless it is accepted."""
     from pipeline.errors import InvalidEvent
     from pipeline.events.schemas import opted_in, validate
     from pipeline.inbox.dead_letters import Receipt

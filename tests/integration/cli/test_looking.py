@@ -1,6 +1,7 @@
 """`pipeline status` and `pipeline dead-letters` against a real server, with state that the pipeline wrote."""
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,7 @@ def test_the_status_of_a_new_system_is_all_zero_and_says_what_is_not_known() -> 
         "session",
         "paused",
         "left_out",
+        "paused_objects",
     }
     assert set(shown["backlog"]) == {"events", "Account", "Contact", "Lead"}
     assert not any(shown["backlog"].values())
@@ -96,12 +98,28 @@ def test_the_status_counts_what_waits_where(redis_client: Redis) -> None:
 
 def test_the_status_shows_the_quota_and_why_delivery_is_paused(redis_client: Redis) -> None:
     redis_client.hset("pipeline:{quota}:usage", mapping={"used": 30_000, "limit": 100_000})
-    redis_client.hset("pipeline:{pause}:held", "*", "1795478781298")
+    assert "delivery is paused" in pipeline("pause", "--reason", "a [release]").output
+    assert "paused already" in pipeline("pause").output
+    pipeline("pause", "Lead", "--reason", "its triggers")
     shown = read("status", "--json")
     assert shown["quota"] == {"limit": 100_000, "used": 30_000, "budget_left": 50_000}
-    assert shown["paused"]["reason"] == "paused by hand"
-    assert "30,000 of 100,000 calls used" in pipeline("status").output
-    assert "paused: paused by hand" in pipeline("status").output
+    assert shown["paused"]["reason"] == "paused by hand: a [release]"
+    assert datetime.now(UTC) - datetime.fromisoformat(shown["paused"]["since"]) < timedelta(minutes=1)
+    assert shown["paused_objects"]["Lead"]["advice"] == "`pipeline resume Lead` ends it"
+    told = pipeline("status").output
+    assert "30,000 of 100,000 calls used" in told
+    assert f"paused: paused by hand: a [release], since {shown['paused']['since']}" in told
+    assert "paused: Lead is paused by hand: its triggers" in told
+
+
+def test_a_pause_is_ended_as_a_whole_or_for_one_object() -> None:
+    assert "Lead is paused" in pipeline("pause", "Lead").output
+    pipeline("pause", "Case")
+    assert "Lead goes on" in pipeline("resume", "Lead").output
+    assert "Lead was not paused" in pipeline("resume", "Lead").output
+    assert set(read("status", "--json")["paused_objects"]) == {"Case"}
+    assert "delivery goes on" in pipeline("resume").output
+    assert read("status", "--json")["paused_objects"] == {}
 
 
 def test_the_status_tells_what_was_left_out_and_how_often(redis_client: Redis) -> None:

@@ -28,6 +28,7 @@ CUSTOM: list[dict[str, Any]] = [
     {"name": "plan__c", "type": "string", "length": 40},
     {"name": "Login_Count__c", "type": "double", "precision": 18},
     {"name": "UserId__c", "type": "string", "length": 80, "externalId": True},
+    {"name": "MessageId__c", "type": "string", "length": 128, "externalId": True},
     {"name": "Unit_Price__c", "type": "currency", "precision": 18, "scale": 2},
     {"name": "RecordTypeId", "type": "reference", "referenceTo": ["RecordType"]},
 ]
