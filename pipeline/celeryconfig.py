@@ -66,12 +66,14 @@ broker_transport_options: dict[str, Any] = (
         "health_check_interval": 10,
         "retry_on_timeout": True,
     }
-    if broker_url.startswith(("redis://", "rediss://", "unix://", "redis+socket://"))
+    if broker_url.startswith(("redis://", "rediss://", "unix://", "redis+socket://", "sentinel://"))
     # RabbitMQ: `delay` returns when the broker has the message, and not before.
     else {"confirm_publish": True, "confirm_timeout": 5}
     if _is_rabbitmq
     else {}
 )
+if broker_url.startswith("sentinel://"):
+    broker_transport_options["master_name"] = os.environ.get("PIPELINE_BROKER_MASTER", "mymaster")
 
 broker_connection_retry_on_startup = True  # a worker may be started before its Redis
 broker_connection_max_retries = None  # and waits for it as long as it takes

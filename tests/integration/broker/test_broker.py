@@ -1,7 +1,6 @@
 """The transport against a real server: what kombu's own does must go on working."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,8 +8,7 @@ from kombu import Connection, Consumer, Exchange, Producer, Queue
 from kombu.transport import TRANSPORT_ALIASES, get_transport_cls
 
 from pipeline import app, broker, send_event
-from pipeline.local import LOOPBACK, LocalRedis, LocalStack, Service, clean_environment, connect_producer, wait_until
-from pipeline.local.redis_server import _valkey_binary, free_port
+from pipeline.local import LocalRedis, LocalStack, connect_producer, wait_until
 
 PLAIN = Exchange("ingest")
 
@@ -127,33 +125,6 @@ def test_a_prefix_for_all_keys_is_kept(redis_server: LocalRedis) -> None:
         message.ack()
         assert [key for key in redis.scan_iter() if not key.startswith(b"of-ours:")] == []
         assert redis.hlen("of-ours:unacked") == 0
-
-
-def test_a_worker_of_a_sentinel_address_takes_atomically(redis_server: LocalRedis, tmp_path: Path) -> None:
-    port = free_port()
-    configuration = tmp_path / "sentinel.conf"
-    configuration.write_text(f"port {port}\nbind {LOOPBACK}\nsentinel monitor ours {LOOPBACK} {redis_server.port} 1\n")
-    sentinel = Service(
-        "sentinel",
-        [_valkey_binary(), str(configuration), "--sentinel"],
-        env=clean_environment(),
-        log=tmp_path / "sentinel.log",
-        is_ready=lambda service: "+monitor master ours" in service.output(),
-    )
-    queue = Queue("a", PLAIN, routing_key="a")
-    try:
-        sentinel.start().wait_until_ready()
-        assert app.conf.broker_url
-        url = f"sentinel://{LOOPBACK}:{port}/0"
-        with Connection(url, transport_options={"master_name": "ours"}) as opened, redis_server.client() as redis:
-            assert type(opened.transport) is broker.SentinelTransport
-            with opened.channel() as channel:
-                Producer(channel).publish({"number": 0}, exchange=PLAIN, routing_key="a", declare=[queue])
-            (message,) = taken(opened, queue, most=1)
-            assert redis.hlen("unacked") == 1
-            message.ack()
-    finally:
-        sentinel.stop()
 
 
 def test_inspect_reaches_workers_and_an_idle_worker_is_woken_at_once(start_stack: Any) -> None:
