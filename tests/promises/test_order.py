@@ -1,7 +1,7 @@
 """Promises 3 and 5, order and once: what comes late or twice changes nothing.
 
-What breaks it: a batch in the order of arrival (`in_order`), a clock that is not kept (`fresh`), an append that does not
-remember ids.
+What breaks it: a batch in the order of arrival (`in_order`), a clock that is not kept (`fresh`), an append that does
+not remember ids.
 """
 
 import random
