@@ -76,8 +76,10 @@ class Deliverer:
         self._token = batch.token
         report.claimed += sum(claim.taken for claim in batch.claims)
         keys = [claim.key for claim in batch.claims]
+        self._chunk, self._has_learned = self._inbox.chunk(COLLECTION), False
         try:
             describe = self._describes.get(self._inbox.object)
+            works = [self._begin(claim, describe) for claim in batch.claims]
         except UnknownObject as error:
             self._inbox.release(batch.token, keys, delay_s=_UNKNOWN_OBJECT_DELAY_S)
             report.why = str(error)
@@ -86,8 +88,9 @@ class Deliverer:
             self._inbox.release(batch.token, keys, delay_s=0)
             decision = of_failure(error)
             return decision if isinstance(decision, Paused) else Paused(str(error), "", needs_operator=False)
-        self._chunk, self._has_learned = self._inbox.chunk(COLLECTION), False
-        works = [self._begin(claim, describe) for claim in batch.claims]
+        except Exception:
+            self._inbox.release(batch.token, keys, delay_s=self._hand_back_delay_s())
+            raise
         try:
             paused = self._rounds(works, report)
         except Exception:
@@ -99,12 +102,15 @@ class Deliverer:
 
     def _hand_back(self, works: Iterable[Work]) -> None:
         """Cut short, let nobody wait for a lease to end but those whose write may still be carried out."""
-        delay_s = 0.0 if self._is_ending() else UNCERTAIN_DELAY_S
         for work in self._being_written:
             work.unanswered(UNCERTAIN_DELAY_S)
         for work in works:
             if work.is_open:
-                work.verdict = RetryAt(delay_s, "the delivery was cut short", counts_attempt=False)
+                work.verdict = RetryAt(self._hand_back_delay_s(), "the delivery was cut short", counts_attempt=False)
+
+    def _hand_back_delay_s(self) -> float:
+        # A mistake of ours is not made again at once.
+        return 0.0 if self._is_ending() else UNCERTAIN_DELAY_S
 
     def _begin(self, claim: Claim, describe: ObjectDescribe) -> Work:
         # What has failed again and again travels in ever smaller company, so that it spoils nobody else's request.

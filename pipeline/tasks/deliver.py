@@ -131,6 +131,8 @@ def _deliver_batch(batch: "Batch", inbox: "Inbox", token: str, report: "Report",
         runtime.gate.give_back(unspent, token)
     if paused is None:
         runtime.pause.clear()
+        if report.why:
+            log.warning("object=%s operations wait: %s", inbox.object, report.why)
         return
     runtime.pause.close(paused)
     report.why = paused.reason

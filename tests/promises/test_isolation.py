@@ -1,4 +1,7 @@
-"""Promise 7, isolation: one bad record neither fails nor delays the others."""
+"""Promise 7, isolation: one bad record neither fails nor delays the others.
+
+What breaks it: burying a collection that failed as a whole, instead of halving it (`may_be_anothers_fault`).
+"""
 
 from collections.abc import Callable
 

@@ -1,4 +1,7 @@
-"""Promise 1, no loss: a worker that delivers may be killed at any instant, and what it held arrives."""
+"""Promise 1, no loss: a worker that delivers may be killed at any instant, and what it held arrives.
+
+What breaks it: a sweep that returns no expired claims.
+"""
 
 from collections.abc import Callable
 from itertools import count

@@ -1,4 +1,8 @@
-"""Promise 2, no race: at most one worker looks up and writes a record key at a time."""
+"""Promise 2, no race: at most one worker looks up and writes a record key at a time.
+
+What breaks it: a claim that locks nothing, so that several deliverers take one key, and an inbox that leaves a key
+ready while it is claimed.
+"""
 
 from collections.abc import Callable
 

@@ -1,4 +1,8 @@
-"""Promises 3 and 5, order and once: what comes late or twice changes nothing."""
+"""Promises 3 and 5, order and once: what comes late or twice changes nothing.
+
+What breaks it: a batch in the order of arrival (`in_order`), a clock that is not kept (`fresh`), an append that does
+not remember ids.
+"""
 
 import random
 from collections.abc import Callable

@@ -39,10 +39,12 @@ def test_an_org_that_is_down_spends_no_attempt_and_is_delivered_to_when_it_is_ba
     stack = start_stack(workers={"worker": ()}, destination="linger: 0.05\n", has_beat=False)
     connect_producer(stack.redis.url)
     faults = f"{stack.emulator_url}/_emulator/faults"
-    requests.post(faults, json={"fault": "unavailable", "html": True}, timeout=10).raise_for_status()
     send_events.delay([PERSON])
     with stack.redis.client() as redis:
         leads, pause = Inbox(redis, "Lead"), Pause(redis)
+        wait_until(lambda: leads.counts().get("applied") == 1, what="a delivery while all is well")
+        requests.post(faults, json={"fault": "unavailable", "html": True}, timeout=10).raise_for_status()
+        send_events.delay([PERSON])
         wait_until(lambda: requests.get(faults, timeout=10).json()[0]["fired"] >= 3, what="several failed probes")
         state = pause.why("Lead")
         assert state is not None
@@ -50,5 +52,5 @@ def test_an_org_that_is_down_spends_no_attempt_and_is_delivered_to_when_it_is_ba
         assert redis.hlen("pipeline:{Lead}:attempts") == 0
         assert leads.waiting().dead_letters == 0
         requests.post(faults, json={"clear": True}, timeout=10).raise_for_status()
-        wait_until(lambda: leads.counts().get("applied") == 1, what="the delivery once the org is back")
+        wait_until(lambda: leads.counts().get("applied") == 2, what="the delivery once the org is back")
         assert pause.why() is None

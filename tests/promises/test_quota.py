@@ -1,4 +1,7 @@
-"""Promise 6, quota: the pipeline never spends more than its share, and what has no call waits."""
+"""Promise 6, quota: the pipeline never spends more than its share, and what has no call waits.
+
+What breaks it: a gate that grants whatever is asked.
+"""
 
 from collections.abc import Callable
 

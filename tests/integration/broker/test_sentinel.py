@@ -1,6 +1,8 @@
 """The transport behind Sentinel: a master dies, its replica takes over, and messages go on."""
 
-from collections.abc import Iterator
+import json
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +10,16 @@ import pytest
 from kombu import Connection, Consumer, Exchange, Producer, Queue
 
 from pipeline import app, broker
-from pipeline.local import LOOPBACK, LocalRedis, Service, clean_environment, wait_until
+from pipeline.inbox.dead_letters import received
+from pipeline.local import (
+    LOOPBACK,
+    LocalRedis,
+    LocalStack,
+    Service,
+    clean_environment,
+    pipeline_command,
+    wait_until,
+)
 from pipeline.local.redis_server import _valkey_binary, free_port
 
 QUEUE = Queue("a", Exchange("ingest"), routing_key="a")
@@ -83,3 +94,27 @@ def test_what_was_published_before_a_failover_is_taken_after_it(
     assert [message.payload["number"] for message in taken] == [1, 2, 3]
     with replica.client() as copy:
         assert copy.hlen("unacked") == 1  # still to come back from the worker before
+
+
+def test_a_worker_goes_on_by_itself_after_a_failover(
+    pair: tuple[LocalRedis, LocalRedis], sentinel_url: str, start_stack: Callable[..., LocalStack], tmp_path: Path
+) -> None:
+    master, replica = pair
+    broker_url = {"PIPELINE_BROKER_URL": sentinel_url, "PIPELINE_BROKER_MASTER": "ours"}
+    stack = start_stack(workers={"ingest": ("--ingest",)}, environ=broker_url, has_beat=False)
+    events = tmp_path / "events.jsonl"
+
+    def send(number: int) -> None:
+        event = {"type": "identify", "userId": "u", "messageId": f"m{number}", "integrations": {"Salesforce": False}}
+        events.write_text(json.dumps(event) + "\n", encoding="utf-8")
+        command = pipeline_command("send", str(events))
+        subprocess.run(command, env=stack.env, cwd=stack.folder, check=True, capture_output=True, timeout=60)
+
+    with stack.redis.client() as redis, replica.client() as copy:
+        send(1)
+        wait_until(lambda: received(redis) == {"skipped": 1}, what="the event before the failover")
+        master.kill()
+        wait_until(lambda: copy.info("replication")["role"] == "master", what="the failover")
+        send(2)
+        wait_until(lambda: received(redis) == {"skipped": 2}, what="the event after the failover", within_s=60)
+        stack.check()
