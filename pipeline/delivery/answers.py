@@ -4,7 +4,6 @@ import random
 from collections.abc import Sequence
 
 from pipeline.delivery.outcome import (
-    UNCERTAIN_DELAY_S,
     Buried,
     LookAgain,
     Paused,
@@ -57,13 +56,16 @@ def _halve(works: Sequence[Work], decision: Split) -> None:
         work.failed(Buried(decision.reason))
 
 
-def write_failed(works: Sequence[Work], error: SalesforceError) -> Paused | None:
-    """Deal with a request of writes that got no answer, or was refused as a whole."""
+def write_failed(works: Sequence[Work], error: SalesforceError, *, uncertain_delay_s: float) -> Paused | None:
+    """Deal with a request of writes that got no answer, or was refused as a whole.
+
+    One whose answer was lost may still be at work for `uncertain_delay_s`; nothing is looked up again before that.
+    """
     if not is_uncertain(error):
         return failed(works, error)
     for work in works:
         if work.is_open:
-            work.unanswered(UNCERTAIN_DELAY_S)
+            work.unanswered(uncertain_delay_s)
     decision = of_failure(error)
     return decision if isinstance(decision, Paused) else None
 

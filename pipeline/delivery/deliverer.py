@@ -12,7 +12,7 @@ from pipeline.delivery.converted import for_contact
 from pipeline.delivery.lookup import Question, choose, find_references, give_rows, questions
 from pipeline.delivery.merge import Part, merge
 from pipeline.delivery.org import Claims, Describes, Org
-from pipeline.delivery.outcome import UNCERTAIN_DELAY_S, Paused, RetryAt, of_failure, was_too_much
+from pipeline.delivery.outcome import Paused, RetryAt, of_failure, was_too_much
 from pipeline.delivery.pack import COLLECTION, COLLECTIONS, Collection, pack
 from pipeline.delivery.report import Report
 from pipeline.delivery.shape import shape, shape_match
@@ -31,6 +31,7 @@ from pipeline.salesforce.client import (
 )
 from pipeline.salesforce.describe import ObjectDescribe
 from pipeline.salesforce.errors import SalesforceError, UnknownObject
+from pipeline.salesforce.transport import READ_TIMEOUT_S
 
 # A batch that is still at work after so many calls is handed back; its keys go on in the next one.
 _MOST_ROUNDS = 30
@@ -46,7 +47,7 @@ class Deliverer:
 
     `may_spend` is asked before each call; False hands the rest of a batch back, and so does True of `is_ending`, at
     once. `is_waiting` tells whether operations on a record (object, record key) wait in its inbox: what points to it
-    then waits for it to be created.
+    then waits for it to be created. A write that was not answered is looked up again after `uncertain_delay_s`.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Deliverer:
         may_spend: Callable[[], bool],
         is_waiting: Callable[[str, str], bool] = lambda _object, _key: False,
         is_ending: Callable[[], bool] = lambda: False,
+        uncertain_delay_s: float = READ_TIMEOUT_S,
     ) -> None:
         self._inbox = inbox
         self._org = org
@@ -65,6 +67,7 @@ class Deliverer:
         self._may_spend = may_spend
         self._is_waiting = is_waiting
         self._is_ending = is_ending
+        self._uncertain_delay_s = uncertain_delay_s
         self._token = ""
         self._begin_by = 0.0  # of time.monotonic
         self._chunk = COLLECTION  # records that the org is asked to write at once
@@ -103,14 +106,14 @@ class Deliverer:
     def _hand_back(self, works: Iterable[Work]) -> None:
         """Cut short, let nobody wait for a lease to end but those whose write may still be carried out."""
         for work in self._being_written:
-            work.unanswered(UNCERTAIN_DELAY_S)
+            work.unanswered(self._uncertain_delay_s)
         for work in works:
             if work.is_open:
                 work.verdict = RetryAt(self._hand_back_delay_s(), "the delivery was cut short", counts_attempt=False)
 
     def _hand_back_delay_s(self) -> float:
         # A mistake of ours is not made again at once.
-        return 0.0 if self._is_ending() else UNCERTAIN_DELAY_S
+        return 0.0 if self._is_ending() else self._uncertain_delay_s
 
     def _begin(self, claim: Claim, describe: ObjectDescribe) -> Work:
         # What has failed again and again travels in ever smaller company, so that it spoils nobody else's request.
@@ -292,7 +295,7 @@ class Deliverer:
                     return paused
         except SalesforceError as error:
             self._being_written = ()
-            return write_failed(covered, error) or False
+            return write_failed(covered, error, uncertain_delay_s=self._uncertain_delay_s) or False
         return refused_field
 
     def _learn(self, records: int, answer: Subresponse) -> None:

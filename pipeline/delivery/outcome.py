@@ -172,8 +172,8 @@ _TRIGGERS = ("CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", "CANNOT_EXECUTE_FLOW_TRIGGE
 MOST_ATTEMPTS = 12  # with the delays below: about two hours of trying
 _FIRST_DELAY_S = 1.0
 _LONGEST_DELAY_S = 900.0
-# A request whose answer was lost may still be running; the next lookup must come after it has ended.
-UNCERTAIN_DELAY_S = 60.0
+# A lookup whose answer was lost has changed nothing and can be repeated soon.
+_LOST_LOOKUP_DELAY_S = 5.0
 _SERVER_ERROR = 500
 _GATEWAYS = frozenset({502, 504})
 
@@ -261,9 +261,9 @@ def is_uncertain(error: PipelineError) -> bool:
 
 
 def of_failure(error: PipelineError) -> RetryAt | Split | Paused:
-    """Decide about a request that got no answer, or was refused as a whole."""
+    """Decide about a request that got no answer, or was refused as a whole; for a write ask `is_uncertain` first."""
     if isinstance(error, NoAnswer) and error.sent:
-        return RetryAt(UNCERTAIN_DELAY_S, "no answer to a request that was sent", counts_attempt=False)
+        return RetryAt(_LOST_LOOKUP_DELAY_S, "no answer to a request that was sent", counts_attempt=False)
     if isinstance(error, Unavailable) and error.status == _SERVER_ERROR:
         return RetryAt(_FIRST_DELAY_S, str(error))  # one record can cause it, so the attempt counts
     if isinstance(error, NoAnswer | Unavailable):

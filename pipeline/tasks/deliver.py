@@ -120,6 +120,8 @@ def _deliver_batch(batch: "Batch", inbox: "Inbox", token: str, report: "Report",
         may_spend=lambda: report.calls - before < _CALLS or runtime.gate.spend_one(),
         is_waiting=lambda other, key: runtime.inbox(other).holds(key),
         is_ending=is_draining,
+        # A write whose answer was lost is given the time that an answer is waited for.
+        uncertain_delay_s=runtime.settings.destination.salesforce.timeout,
     )
     try:
         paused = deliverer.deliver(batch, report)

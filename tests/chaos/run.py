@@ -32,7 +32,7 @@ actions:
   - on: {{type: track, event: Issue Submitted}}
     operation: create
     object: Case
-    #    idempotency_field: MessageId__c
+    idempotency_field: MessageId__c
     fields: {{properties.subject: Subject}}
   - on: {{type: track, event: Account Closed}}
     operation: delete
