@@ -1,5 +1,6 @@
 """Batches delivered to an emulated org over HTTP, with a real Redis."""
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -39,6 +40,8 @@ class Delivery:
         assert isinstance(batch, Batch)
         self.paused = self.deliver_batch(batch, report)
         ready = f"pipeline:{{{self.inbox.object}}}:ready"
+        self.due_in_s = max((due / 1000 for _, due in self.redis.zrange(ready, 0, -1, withscores=True)), default=0.0)
+        self.due_in_s -= time.time()
         for key in self.redis.zrange(ready, 0, -1):
             assert isinstance(key, bytes)
             self.redis.zadd(ready, {key: 0})
@@ -219,6 +222,7 @@ def test_a_create_whose_answer_was_lost_is_found_by_the_next_lookup(delivery: De
     delivery.inbox.append([lead("a@example.com", Title="x")])
     report = delivery.deliver()
     assert report.retried == 1
+    assert 55 < delivery.due_in_s < 60  # when the lost request must have ended
     assert delivery.deliver().created == 0
     assert len(delivery.records()) == 1
 

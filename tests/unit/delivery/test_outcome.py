@@ -11,6 +11,7 @@ from pipeline.delivery.outcome import (
     RetryAt,
     Split,
     backoff_s,
+    is_uncertain,
     of_failure,
     of_part,
     of_record,
@@ -177,11 +178,13 @@ def test_faults_of_the_org_pause_and_spend_no_attempt() -> None:
     assert isinstance(of_failure(Refused(403, (ErrorDetail("REQUEST_LIMIT_EXCEEDED"),))), Paused)
 
 
-def test_a_request_without_an_answer_is_tried_again_without_blame_once_it_must_have_ended() -> None:
-    decision = of_failure(NoAnswer(sent=True, why="timeout"))
+def test_a_lookup_without_an_answer_is_repeated_soon_and_without_blame() -> None:
+    lost = NoAnswer(sent=True, why="timeout")
+    decision = of_failure(lost)
     assert isinstance(decision, RetryAt)
     assert not decision.counts_attempt
-    assert decision.delay_s >= 60
+    assert 0 < decision.delay_s < 60
+    assert is_uncertain(lost)  # which is what a write without an answer is asked first
 
 
 def test_a_server_error_counts_because_one_record_can_cause_it() -> None:
