@@ -40,8 +40,8 @@ class Delivery:
         assert isinstance(batch, Batch)
         self.paused = self.deliver_batch(batch, report)
         ready = f"pipeline:{{{self.inbox.object}}}:ready"
-        self.due_in_s = max((due / 1000 for _, due in self.redis.zrange(ready, 0, -1, withscores=True)), default=0.0)
-        self.due_in_s -= time.time()
+        due_ms: Any = self.redis.zrange(ready, -1, -1, withscores=True)
+        self.due_in_s = due_ms[0][1] / 1000 - time.time() if due_ms else 0.0
         for key in self.redis.zrange(ready, 0, -1):
             assert isinstance(key, bytes)
             self.redis.zadd(ready, {key: 0})
