@@ -1,7 +1,7 @@
 """Promise 2, no race: at most one worker looks up and writes a record key at a time.
 
-What breaks it: a claim that locks nothing, so that several deliverers take one key, and an inbox that leaves a key
-ready while it is claimed.
+What breaks it: a claim that takes keys which are locked, together with a renewal that does not look at the token.
+Either alone is caught by the other.
 """
 
 from collections.abc import Callable
