@@ -32,7 +32,7 @@ EVENT = {
 def destination(extra: str) -> str:
     return f"""
 linger: 0.05
-salesforce: {{timeout: 2}}
+salesforce: {{timeout: 40}}
 actions:
   - on: {{type: track, event: Issue Submitted}}
     operation: create
