@@ -2,11 +2,12 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+JSFORCE := tests/conformance/jsforce
 
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -24,6 +25,19 @@ test: install  ## run every test
 bench: install  ## measure speed, API calls and latency, and write docs/benchmarks.md (FULL=1: in full size, an hour)
 	@$(BIN)/python benchmarks/run.py $(if $(FULL),--full)
 
+conformance: install  ## hold the local org against simple-salesforce and jsforce (needs Node.js 20 and npm)
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup tests/conformance
+	@command -v node >/dev/null && command -v npm >/dev/null || { \
+	  echo "jsforce was not run: put node (20 or newer) and npm on PATH, then run make conformance again"; exit 1; }
+	@cd $(JSFORCE) && npm install --no-package-lock --no-audit --no-fund --loglevel=error
+	@PIPELINE=$(CURDIR)/$(BIN)/pipeline node $(JSFORCE)/main.mjs
+
+chaos: install  ## 20,000 events while workers are killed, Redis is restarted and the org fails; SEED=n repeats a run
+	@$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED))
+
+test-rabbitmq: install  ## the tests of whole systems with RabbitMQ as the broker; installs it (Debian) where missing
+	@$(BIN)/python -m tests.rabbitmq
+
 lint: install  ## style and types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -36,4 +50,4 @@ format: install  ## apply the style
 clean:  ## remove .venv and caches
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-.PHONY: help install demo test bench lint format clean
+.PHONY: help install demo test bench conformance test-rabbitmq chaos lint format clean

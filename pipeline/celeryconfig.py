@@ -4,8 +4,14 @@ import os
 from typing import Any
 
 from kombu import Queue
+from kombu.transport import TRANSPORT_ALIASES
 
 from pipeline import settings
+
+# Kombu's own transport can lose a message whose worker is killed right after taking it; see pipeline/broker.py.
+# Registered by scheme, because kombu goes by it for TLS and for the next of several addresses.
+TRANSPORT_ALIASES |= dict.fromkeys(("redis", "rediss"), "pipeline.broker:Transport")
+TRANSPORT_ALIASES["sentinel"] = "pipeline.broker:SentinelTransport"
 
 # A producer needs only this.
 broker_url = settings.broker_url(os.environ)
@@ -24,9 +30,15 @@ task_store_errors_even_if_ignored = False
 task_acks_late = True
 task_reject_on_worker_lost = True
 
+# RabbitMQ: quorum queues, which survive the loss of a node. From version 4 on they drop what was redelivered 20 times,
+# and a message of ours comes back each second while Redis is down, so the bound is put out of reach.
+_is_rabbitmq = settings.is_rabbitmq(broker_url)
+_ingest_arguments = {"x-queue-type": "quorum", "x-delivery-limit": 1_000_000_000} if _is_rabbitmq else None
+
 task_default_queue = "ingest"
-task_queues = [Queue("ingest"), Queue("upkeep")]
+task_queues = [Queue("ingest", queue_arguments=_ingest_arguments), Queue("upkeep")]
 task_create_missing_queues = True  # salesforce.<Object>, one per object
+task_create_missing_queue_type = "quorum" if _is_rabbitmq else "classic"
 task_routes: dict[str, dict[str, str]] = {
     "pipeline.send_event": {"queue": "ingest"},
     "pipeline.send_events": {"queue": "ingest"},
@@ -45,6 +57,8 @@ broker_transport_options: dict[str, Any] = (
         # With the defaults (10 and 10) an unacknowledged message was looked for every 100 seconds only.
         "unacked_restore_interval": 1,
         "unacked_restore_throttle": 1,
+        # A worker killed while it looks for such messages keeps the others from looking for this long (300 by default).
+        "unacked_mutex_expire": 10,
         # None by default: a frozen server would hold a worker for ever. Longer than the transport's blocking read.
         "socket_timeout": 30,
         "socket_connect_timeout": 5,
@@ -52,9 +66,14 @@ broker_transport_options: dict[str, Any] = (
         "health_check_interval": 10,
         "retry_on_timeout": True,
     }
-    if broker_url.startswith(("redis://", "rediss://", "unix://", "redis+socket://"))
+    if broker_url.startswith(("redis://", "rediss://", "unix://", "redis+socket://", "sentinel://"))
+    # RabbitMQ: `delay` returns when the broker has the message, and not before.
+    else {"confirm_publish": True, "confirm_timeout": 5}
+    if _is_rabbitmq
     else {}
 )
+if broker_url.startswith("sentinel://"):
+    broker_transport_options["master_name"] = os.environ.get("PIPELINE_BROKER_MASTER", "mymaster")
 
 broker_connection_retry_on_startup = True  # a worker may be started before its Redis
 broker_connection_max_retries = None  # and waits for it as long as it takes
@@ -70,7 +89,7 @@ task_soft_time_limit = 20
 # No task has a rate limit, and asking for one costs every message a look at its bucket.
 worker_disable_rate_limits = True
 
-# Flower shows what runs; arguments are hidden by the tasks' base class.
+# Flower shows what runs, each event's task too; arguments are hidden by the tasks' base class.
 worker_send_task_events = True
 task_send_sent_event = False
 worker_hijack_root_logger = True

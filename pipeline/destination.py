@@ -102,6 +102,8 @@ class Action(Rule):
     object: str
     match: Values = field(default_factory=dict)
     read: tuple[str, ...] = ()  # the fields that a read returns
+    idempotency_field: str | None = None  # of a create: an external ID that takes the messageId
+    on_uncertain: Literal["retry", "dead_letter"] = "retry"  # a create whose answer was lost and that has no such field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,7 @@ class Options(TypedDict, total=False):
     on_multiple: Literal["newest", "error"]  # of several matches; the default is the oldest
     on_converted: Literal["skip", "create"]  # a converted lead; the default is to write to its contact
     clear_nulls: Literal[True]  # a null clears the field; by default it is left out
+    on_uncertain: Literal["dead_letter"]  # a create whose answer was lost; the default is to try it again
     lookups: Mapping[str, Lookup]  # reference field → the record it points to
     read: list[str]  # of a read: the fields to return
     refusal: str  # why this rule could not be mapped: the operation is to be buried with this reason

@@ -12,6 +12,12 @@ import requests
 from pipeline.local import LocalRedis, LocalStack, emulator_service
 from pipeline.local.stack import emulator_address
 
+pytest_plugins = ["pipeline.emulator.testing"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--broker-url", help="run whole systems on this broker, amqp://..., in place of their own Redis")
+
 
 @pytest.fixture(scope="session")
 def _running_redis() -> Iterator[LocalRedis]:
@@ -49,12 +55,29 @@ def emulator_url(_running_emulator: str) -> str:
 
 
 @pytest.fixture
-def start_stack() -> Iterator[Callable[..., LocalStack]]:
+def start_emulator(tmp_path: Path) -> Iterator[Callable[..., str]]:
+    """Start emulated orgs of a test's own, `start_emulator("<org file>", "--latency-ms", "5")`; returns the address."""
+    with contextlib.ExitStack() as cleanup:
+
+        def start(org: str = "{}", *arguments: str) -> str:
+            number = len(list(tmp_path.glob("org-*.yaml")))
+            file = tmp_path / f"org-{number}.yaml"
+            file.write_text(org, encoding="utf-8")
+            service = emulator_service(tmp_path / f"org-{number}.log", "--org", str(file), *arguments)
+            cleanup.callback(service.stop)
+            return emulator_address(service.start().wait_until_ready())
+
+        yield start
+
+
+@pytest.fixture
+def start_stack(request: pytest.FixtureRequest) -> Iterator[Callable[..., LocalStack]]:
     """Start whole systems, `start_stack(workers={...}, destination="...")`, all stopped when the test ends."""
+    broker = request.config.getoption("broker_url")
     with contextlib.ExitStack() as stacks:
 
         def start(**arguments: Any) -> LocalStack:
-            return stacks.enter_context(LocalStack(**arguments))
+            return stacks.enter_context(LocalStack(**{"broker_url": broker, **arguments}))
 
         yield start
 

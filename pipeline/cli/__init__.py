@@ -13,9 +13,13 @@ _PACKAGE = "event-pipeline-salesforce"
 # name → (module, one line of help). `pipeline --help` prints the line without importing the module.
 _COMMANDS = {
     "demo": ("demo", "Run the whole system here and show what lands in an emulated org."),
+    "check": ("check", "Hold destination.yaml against the org: objects, fields, types, permissions."),
+    "preview": ("preview", "Show what events would write, without writing it."),
     "send": ("send", "Send events from a JSON Lines file."),
     "status": ("status", "Show what waits, what is in flight, and what the quota allows."),
-    "dead-letters": ("dead_letters", "Show what could not be delivered, and why."),
+    "dead-letters": ("dead_letters", "Show what could not be delivered and why; retry, export or drop it."),
+    "pause": ("pause", "Hold delivery back, of everything or of one object; events are still taken in."),
+    "resume": ("pause", "End a pause, and try the org at once."),
     "worker": ("run", "Run a worker that takes in events, delivers them, or both."),
     "beat": ("run", "Run the clock for upkeep; several at once are safe."),
     "flower": ("run", "Run Flower, the page that shows queues, workers and tasks."),

@@ -1,59 +1,47 @@
-"""`pipeline dead-letters`: what could not be delivered, and why."""
+"""`pipeline dead-letters`: what could not be delivered, why, and what to do with it."""
 
 import json
-import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.cli import Failure
+from pipeline.cli.chosen_letters import Choice, filters, find
 
 if TYPE_CHECKING:
     from redis import Redis
 
     from pipeline.inbox.dead_letters import DeadLetter
 
-_PAGE = 500
-_ID = re.compile(r"(?P<object>\w+)/(?P<place>\d+-\d+)")
-
-
-def every_dead_letter(redis: "Redis", object_name: str | None = None) -> "Iterator[DeadLetter]":
-    """Read the dead letters of one object, or of all and of rejected events, a page at a time, oldest first."""
-    from pipeline.inbox.dead_letters import EVENTS
-    from pipeline.inbox.dead_letters import dead_letters as read_page
-    from pipeline.inbox.inbox import objects
-
-    for name in [object_name] if object_name else [EVENTS, *objects(redis)]:
-        after = "-"
-        while page := read_page(redis, name, after=after, most=_PAGE):
-            yield from page
-            after = page[-1].id
+_CHUNK = 500  # letters that are moved or deleted at once
 
 
 @click.group(name="dead-letters")
 def dead_letters() -> None:
-    """Show what could not be delivered, and why.
+    """Show what could not be delivered and why; retry, export or drop it.
 
     A dead letter is an event that was rejected on arrival (its object is `events`), or an operation on an object that
     Salesforce refused for good. Nothing leaves the pipeline without being delivered, skipped or kept here.
     """
 
 
-@dead_letters.command(name="list", epilog="\b\nExample:\n  pipeline dead-letters list --object Lead")
-@click.option("--object", "object_name", help="Only this object's, as Lead; `events` for rejected events.")
+@dead_letters.command(
+    name="list",
+    epilog="\b\nExamples:\n  pipeline dead-letters list --object Lead\n"
+    "  pipeline dead-letters list --reason INVALID_EMAIL_ADDRESS --since 2h",
+)
+@filters
 @click.option("--limit", default=100, show_default=True, type=click.IntRange(min=1), help="At most so many.")
 @click.option("--json", "is_json", is_flag=True, help="Print one JSON object on the last line.")
-def list_letters(*, object_name: str | None, limit: int, is_json: bool) -> None:
+def list_letters(*, limit: int, is_json: bool, **chosen: Any) -> None:
     """List dead letters, oldest first: id, time, and the reason in Salesforce's own words where it gave one."""
-    from itertools import islice
-
     from pipeline.cli.connection import connected
 
     with connected() as redis:
-        letters = list(islice(every_dead_letter(redis, object_name), limit + 1))
+        letters = list(islice(Choice(**chosen).letters(redis), limit + 1))
     shown = letters[:limit]
     if is_json:
         rows = [{"id": _name(letter), "time": _time(letter), "reason": letter.reason} for letter in shown]
@@ -70,19 +58,130 @@ def list_letters(*, object_name: str | None, limit: int, is_json: bool) -> None:
 @dead_letters.command(epilog="\b\nExample:\n  pipeline dead-letters show Lead/1795478781298-0")
 @click.argument("letter_id", metavar="ID")
 def show(*, letter_id: str) -> None:
-    """Show one dead letter with the whole event, as JSON. ID is what `list` prints; the event is personal data."""
-    from pipeline.cli.connection import connected
-    from pipeline.inbox.dead_letters import find_dead_letter
+    """Show one dead letter as JSON: event, operation, attempts, and Salesforce's answer as the reason.
 
-    given = _ID.fullmatch(letter_id)
-    if given is None:
-        raise click.BadParameter("an id looks like Lead/1795478781298-0", param_hint="ID")
+    ID is what `list` prints; the event is personal data.
+    """
+    from pipeline.cli.connection import connected
+
     with connected() as redis:
-        letter = find_dead_letter(redis, given["object"], given["place"])
-    if letter is None:
-        raise Failure(f"there is no dead letter {letter_id}; see `pipeline dead-letters list`")
+        letter = find(redis, letter_id)
     shown: dict[str, Any] = asdict(letter) | {"id": letter_id, "time": _time(letter)}
     click.echo(json.dumps(shown, indent=2, ensure_ascii=False))
+
+
+@dead_letters.command(
+    epilog="\b\nExamples:\n  pipeline dead-letters retry Lead/1795478781298-0\n"
+    "  pipeline dead-letters retry --object Lead --reason FIELD_CUSTOM_VALIDATION_EXCEPTION\n"
+    "  pipeline dead-letters retry --all"
+)
+@click.argument("names", metavar="[ID]...", nargs=-1)
+@filters
+@click.option("--all", "is_all", is_flag=True, help="Every dead letter.")
+@click.option("--json", "is_json", is_flag=True, help="Print one JSON object on the last line.")
+def retry(*, is_all: bool, is_json: bool, **chosen: Any) -> None:
+    """Put dead letters on their way again, once what refused them was mended.
+
+    An operation goes back into its record's inbox with the time of its event, so it overwrites nothing newer that was
+    written in the last day. A rejected event is checked and mapped anew by destination.yaml as it is here; one that is
+    still invalid stays. What Salesforce refuses again is a new dead letter.
+    """
+    import os
+
+    from pipeline.settings import load_settings
+    from pipeline.tasks.retry import Retried, retry_letters
+    from pipeline.tasks.runtime import Runtime
+
+    choice = _limited(Choice(**chosen), is_all=is_all)
+    runtime = Runtime(load_settings(os.environ))
+    done = Retried()
+    for chunk in _chunks(_until_now(choice, runtime.redis)):
+        part = retry_letters(chunk, runtime)
+        done.moved, done.refused, done.gone = (
+            done.moved + part.moved,
+            done.refused + part.refused,
+            done.gone + part.gone,
+        )
+    if is_json:
+        click.echo(json.dumps({"retried": done.moved, "still_refused": done.refused, "gone": done.gone}))
+        return
+    click.echo(f"{done.moved:,} on their way again")
+    if done.refused:
+        click.echo(f"{done.refused:,} still cannot be taken in and stay; see `pipeline dead-letters list`")
+    if done.gone:
+        click.echo(f"{done.gone:,} were retried or dropped by somebody else")
+
+
+@dead_letters.command(
+    epilog="\b\nExample, to mend events by hand and send them again:\n"
+    "  pipeline dead-letters export --reason INVALID_EMAIL_ADDRESS > events.jsonl\n"
+    "  pipeline send events.jsonl\n"
+    "  pipeline dead-letters drop --reason INVALID_EMAIL_ADDRESS"
+)
+@click.argument("names", metavar="[ID]...", nargs=-1)
+@filters
+def export(**chosen: Any) -> None:
+    """Print the events of dead letters, one JSON object per line, for `pipeline send`. They are personal data.
+
+    The pipeline passes by a message that it has seen, so each event gets a messageId that tells it apart: the old one
+    and the dead letter's. Sent twice, it is applied once. All rules apply to it again, not only the one that failed:
+    prefer `retry` where the event itself is right.
+    """
+    from pipeline.cli.connection import connected
+
+    with connected() as redis:
+        for letter in Choice(**chosen).letters(redis):
+            click.echo(json.dumps(_told_apart(letter), ensure_ascii=False, separators=(",", ":")))
+
+
+@dead_letters.command(
+    epilog="\b\nExamples:\n  pipeline dead-letters drop events/1795478781298-0\n"
+    "  pipeline dead-letters drop --object Lead --until 30d --yes"
+)
+@click.argument("names", metavar="[ID]...", nargs=-1)
+@filters
+@click.option("--all", "is_all", is_flag=True, help="Every dead letter.")
+@click.option("--yes", "is_sure", is_flag=True, help="Do not ask.")
+def drop(*, is_all: bool, is_sure: bool, **chosen: Any) -> None:
+    """Delete dead letters for good, after asking. There is no way back: `export` them first."""
+    from pipeline.cli.connection import connected
+    from pipeline.inbox.dead_letters import drop as drop_letters
+
+    choice = _limited(Choice(**chosen), is_all=is_all)
+    with connected() as redis:
+        letters = list(choice.letters(redis))
+        if letters and not is_sure:
+            click.confirm(f"Delete {len(letters):,} dead letters for good?", abort=True)
+        dropped = 0
+        for chunk in _chunks(letters):
+            for name in dict.fromkeys(letter.object for letter in chunk):
+                dropped += drop_letters(redis, name, [letter for letter in chunk if letter.object == name])
+    click.echo(f"{dropped:,} deleted")
+
+
+def _limited(choice: Choice, *, is_all: bool) -> Choice:
+    if choice.is_everything != is_all:
+        raise click.UsageError("name dead letters, or choose them by an option; --all stands for every one")
+    return choice
+
+
+def _until_now(choice: Choice, redis: "Redis") -> "Iterator[DeadLetter]":
+    """Read the letters there are now: one that is refused again while others are retried is not retried again."""
+    now_ms = round(datetime.now(UTC).timestamp() * 1000)
+    return (letter for letter in choice.letters(redis) if letter.time_ms <= now_ms)
+
+
+def _chunks(letters: "Iterable[DeadLetter]") -> "Iterator[list[DeadLetter]]":
+    rest = iter(letters)
+    while chunk := list(islice(rest, _CHUNK)):
+        yield chunk
+
+
+def _told_apart(letter: "DeadLetter") -> Any:
+    event = letter.event
+    if not isinstance(event, dict) or not isinstance(event.get("messageId"), str):
+        return event
+    return {**event, "messageId": f"{event['messageId']}+{letter.id}"}
 
 
 def _name(letter: "DeadLetter") -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline.cli import Failure
-from pipeline.cli.dead_letters import every_dead_letter
+from pipeline.cli.chosen_letters import every_dead_letter
 from pipeline.cli.demo_expectation import Verdict, expect, judge, messages
 from pipeline.cli.flow import Flow, observe
 from pipeline.cli.send import chunks, read_events

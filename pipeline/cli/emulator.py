@@ -7,6 +7,17 @@ import click
 
 @click.command(
     epilog="""\b
+Covered                                              Not covered
+  login by SOAP and OAuth, sessions                  the web flows, SAML
+  describe, rows, upsert, collections                blobs, the content of layouts
+  composite, batch, tree                             composite graph
+  SOQL, queryAll, search                             TYPEOF, relevance
+  Bulk API 2.0, ingest and query                     Bulk API 1.0
+  validation on write, duplicate rules               Apex, flows, sharing, formulas
+  limits, faults on request                          governor limits, storage
+  the objects of sales, your own by --org            Tooling, Metadata, Streaming
+
+\b
 Example:
   pipeline emulator --port 8080 --latency-ms 120 --daily-limit 15000
   curl -s -d grant_type=client_credentials -d client_id=key -d client_secret=secret \\
@@ -30,7 +41,8 @@ def emulator(
     """Run a local Salesforce org until interrupted.
 
     It takes the user admin@example.com (password "password", security token "token") and the connected app "key"
-    (secret "secret"), and holds what is written to it in memory. docs/emulator.md lists what is covered.
+    (secret "secret"), and holds what is written to it in memory. Its address, opened in a browser, shows what that is.
+    docs/emulator.md has the whole table of what is covered.
     """
     from pipeline.emulator.org import InvalidSeed
     from pipeline.emulator.server import serve

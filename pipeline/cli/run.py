@@ -31,7 +31,8 @@ def worker(*, is_ingest: bool, is_delivery: bool, concurrency: int | None, name:
     it finish what it holds; SIGKILL loses nothing either.
     """
     both = is_ingest == is_delivery
-    queues = [*(["ingest"] if is_ingest or both else []), *(_delivery_queues() if is_delivery or both else [])]
+    delivery_queues = _delivery_queues()  # read by an ingest worker as well: what is wrong is said before it starts
+    queues = [*(["ingest"] if is_ingest or both else []), *(delivery_queues if is_delivery or both else [])]
     # Nothing here is asked of other workers (all that is shared is in Redis), so no second is spent on greeting them.
     alone = ["--without-mingle", "--without-gossip"]
     arguments = ["worker", "--hostname", f"{name}@%h", "--loglevel", log_level, "--queues", ",".join(queues), *alone]

@@ -30,8 +30,8 @@ def send(*, file: BinaryIO, is_json: bool) -> None:
     sent = malformed = 0
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        bar = progress.add_task("sending", total=_size(file))
-        for chunk in chunks(read_events(_advancing(file, progress, bar))):
+        bar = progress.add_task("sending", total=size_of(file))
+        for chunk in chunks(read_events(advancing(file, progress, bar))):
             send_events.delay(chunk)
             sent += len(chunk)
             malformed += sum(not isinstance(event, dict) for event in chunk)
@@ -41,13 +41,14 @@ def send(*, file: BinaryIO, is_json: bool) -> None:
         click.echo(f"{sent:,} events sent" + (f", {malformed:,} of them no JSON objects" if malformed else ""))
 
 
-def _advancing(file: BinaryIO, progress: "Progress", bar: "TaskID") -> Iterator[bytes]:
+def advancing(file: BinaryIO, progress: "Progress", bar: "TaskID") -> Iterator[bytes]:
+    """Read lines and move a progress bar by their bytes."""
     for line in file:
         yield line
         progress.advance(bar, len(line))
 
 
-def _size(file: BinaryIO) -> int | None:
+def size_of(file: BinaryIO) -> int | None:
     """Return the bytes in a file on disk; None for a pipe or a terminal, whose end nobody knows."""
     try:
         return os.fstat(file.fileno()).st_size or None

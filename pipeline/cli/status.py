@@ -2,12 +2,18 @@
 
 import json
 import os
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
+    from pipeline.salesforce.pause import PauseState
     from pipeline.tasks.runtime import Runtime
+
+_MOST_SHOWN = 15  # of what was left out; `--json` has all of it
 
 
 @click.command(epilog="\b\nExamples:\n  pipeline status\n  pipeline status --json | jq .backlog")
@@ -15,7 +21,8 @@ if TYPE_CHECKING:
 def status(*, is_json: bool) -> None:
     """Show what waits, what is in flight, what the quota allows, and whether delivery is paused.
 
-    `events` stands for events that no worker has taken in yet. Exit code 0 whatever it shows.
+    `events` stands for events that no worker has taken in yet. Values that were left out of a record, because the org
+    has no field for them or none that they fit, are counted by name. Exit code 0 whatever it shows.
     """
     from pipeline.settings import load_settings
     from pipeline.tasks.runtime import Runtime
@@ -47,12 +54,20 @@ def measure(runtime: "Runtime") -> dict[str, Any]:
         },
         "quota": {"limit": quota.limit, "used": quota.used, "budget_left": quota.budget_left},
         "session": {"age_s": None if age_s is None else round(age_s, 1)},
-        "paused": None if paused is None else {"reason": paused.reason, "advice": paused.advice},
+        "left_out": {name: told for name in names if (told := runtime.inbox(name).left_out())},
+        "paused": None if paused is None else _told(paused),
+        "paused_objects": {name: _told(state) for name, state in runtime.pause.held_objects().items()},
     }
+
+
+def _told(state: "PauseState") -> dict[str, str]:
+    since = datetime.fromtimestamp(state.since_ms / 1000, UTC)
+    return {"reason": state.reason, "advice": state.advice, "since": since.isoformat(timespec="seconds")}
 
 
 def _show(figures: dict[str, Any]) -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     console = Console()
@@ -77,5 +92,18 @@ def _show(figures: dict[str, Any]) -> None:
         used, limit, left = quota["used"], quota["limit"], quota["budget_left"]
         console.print(f"quota: {used:,} of {limit:,} calls used in 24 hours, {left:,} left to this pipeline")
     console.print("session: none yet" if age_s is None else f"session: {age_s / 60:,.0f} minutes old")
-    if figures["paused"] is not None:
-        console.print(f"[bold red]paused[/]: {figures['paused']['reason']}\n  {figures['paused']['advice']}")
+    _show_left_out(console, figures["left_out"])
+    for pause in filter(None, (figures["paused"], *figures["paused_objects"].values())):
+        # Salesforce's and the operator's own words: nothing in them is markup.
+        text = escape(f"{pause['reason']}, since {pause['since']}\n  {pause['advice']}")
+        console.print(f"[bold red]paused[/]: {text}", highlight=False)
+
+
+def _show_left_out(console: "Console", left_out: dict[str, dict[str, int]]) -> None:
+    told = [(times, name, sentence) for name, counted in left_out.items() for sentence, times in counted.items()]
+    for times, name, sentence in sorted(told, key=lambda one: (-one[0], one[1:]))[:_MOST_SHOWN]:
+        where = "" if sentence.endswith(f" on {name}") else f"{name}: "
+        # Names of traits come from events: brackets in them are no markup.
+        console.print(f"left out: {where}{sentence}: {times:,} times", markup=False, highlight=False, soft_wrap=True)
+    if len(told) > _MOST_SHOWN:
+        console.print(f"left out: {len(told) - _MOST_SHOWN} more kinds, see --json")

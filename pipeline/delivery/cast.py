@@ -71,6 +71,11 @@ def cast(value: Json, field: Field) -> Json:
     return caster(value, field)
 
 
+def is_writable_type(field: Field) -> bool:
+    """Tell whether there is any value that `cast` makes fit the field."""
+    return field.type in _CASTERS
+
+
 def clean(text: str, *, keeps_lines: bool) -> str:
     """Make text safe for JSON, CSV and SOQL: no lone surrogates, no control characters, trimmed as Salesforce does."""
     if text.isascii() and text.isprintable():

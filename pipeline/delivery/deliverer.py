@@ -1,37 +1,37 @@
 """Deliver a claimed batch: look its records up, write them, and settle every operation."""
 
-import random
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
+from pipeline.delivery.answers import failed, split, take_results, write_failed
 from pipeline.delivery.converted import for_contact
 from pipeline.delivery.lookup import Question, choose, find_references, give_rows, questions
 from pipeline.delivery.merge import Part, merge
-from pipeline.delivery.outcome import (
-    Buried,
-    LookAgain,
-    Paused,
-    RetryAt,
-    Split,
-    in_words,
-    may_be_anothers_fault,
-    of_failure,
-    of_part,
-    of_record,
-)
+from pipeline.delivery.org import Claims, Describes, Org
+from pipeline.delivery.outcome import Paused, RetryAt, of_failure, was_too_much
 from pipeline.delivery.pack import COLLECTION, COLLECTIONS, Collection, pack
+from pipeline.delivery.report import Report
 from pipeline.delivery.shape import shape, shape_match
 from pipeline.delivery.work import Work, known_at_start
 from pipeline.inbox.claims import Batch, Claim
-from pipeline.inbox.inbox import Inbox
 from pipeline.operation import in_order
 from pipeline.options import Lookup
-from pipeline.salesforce.client import RecordResult, Subrequest, Subresponse, create, delete, query, update
+from pipeline.salesforce.client import (
+    START_WITHIN_S,
+    Subrequest,
+    Subresponse,
+    create,
+    delete,
+    query,
+    update,
+)
 from pipeline.salesforce.describe import ObjectDescribe
-from pipeline.salesforce.errors import ErrorDetail, SalesforceError, UnknownObject
+from pipeline.salesforce.errors import SalesforceError, UnknownObject
+from pipeline.salesforce.transport import READ_TIMEOUT_S
 
 # A batch that is still at work after so many calls is handed back; its keys go on in the next one.
 _MOST_ROUNDS = 30
@@ -42,80 +42,47 @@ _PARENT_DELAY_S = 1.0
 _FIELD_CODES = frozenset({"INVALID_FIELD", "INVALID_FIELD_FOR_INSERT_UPDATE"})
 
 
-class Org(Protocol):
-    """What delivery needs of an org: one API call for a list of subrequests."""
-
-    def send(self, subrequests: Sequence[Subrequest]) -> list[Subresponse]:
-        """Send the subrequests in one call; raises SalesforceError when there is no answer to the whole."""
-        ...
-
-    def query_rest(self, next_records_url: str) -> Subresponse:
-        """Ask for the next page of a query, one call."""
-        ...
-
-
-class Describes(Protocol):
-    """What delivery needs of the describe cache."""
-
-    def get(self, object_name: str) -> ObjectDescribe:
-        """Return the cached describe of an object."""
-        ...
-
-    def refresh(self, object_names: Sequence[str]) -> None:
-        """Ask the org again."""
-        ...
-
-
-@dataclass(slots=True)
-class Report:
-    """What one or more deliveries did; keys and records are counts, `ms` is wall time."""
-
-    object: str
-    claimed: int = 0  # operations
-    created: int = 0  # records
-    updated: int = 0
-    deleted: int = 0
-    retried: int = 0  # operations that stay
-    dead: int = 0  # operations buried
-    calls: int = 0
-    ms: int = 0
-    why: str = ""  # what it is waiting for, if it stopped early
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the figures as the result of a task."""
-        return asdict(self)
-
-
 class Deliverer:
     """Delivers batches of one object.
 
-    `may_spend` is asked before each call; False hands the rest of a batch back. `is_waiting` tells whether operations
-    on a record (object, record key) wait in its inbox: what points to it then waits for it to be created.
+    `may_spend` is asked before each call; False hands the rest of a batch back, and so does True of `is_ending`, at
+    once. `is_waiting` tells whether operations on a record (object, record key) wait in its inbox: what points to it
+    then waits for it to be created. A write that was not answered is looked up again after `uncertain_delay_s`.
     """
 
     def __init__(
         self,
-        inbox: Inbox,
+        inbox: Claims,
         org: Org,
         describes: Describes,
         *,
         may_spend: Callable[[], bool],
         is_waiting: Callable[[str, str], bool] = lambda _object, _key: False,
+        is_ending: Callable[[], bool] = lambda: False,
+        uncertain_delay_s: float = READ_TIMEOUT_S,
     ) -> None:
         self._inbox = inbox
         self._org = org
         self._describes = describes
         self._may_spend = may_spend
         self._is_waiting = is_waiting
+        self._is_ending = is_ending
+        self._uncertain_delay_s = uncertain_delay_s
         self._token = ""
+        self._begin_by = 0.0  # of time.monotonic
+        self._chunk = COLLECTION  # records that the org is asked to write at once
+        self._has_learned = False
+        self._being_written: Sequence[Work] = ()
 
     def deliver(self, batch: Batch, report: Report) -> Paused | None:
         """Bring a batch to the org and settle every claim; returns why delivery has to pause, if it has to."""
         self._token = batch.token
         report.claimed += sum(claim.taken for claim in batch.claims)
         keys = [claim.key for claim in batch.claims]
+        self._chunk, self._has_learned = self._inbox.chunk(COLLECTION), False
         try:
             describe = self._describes.get(self._inbox.object)
+            works = [self._begin(claim, describe) for claim in batch.claims]
         except UnknownObject as error:
             self._inbox.release(batch.token, keys, delay_s=_UNKNOWN_OBJECT_DELAY_S)
             report.why = str(error)
@@ -124,15 +91,34 @@ class Deliverer:
             self._inbox.release(batch.token, keys, delay_s=0)
             decision = of_failure(error)
             return decision if isinstance(decision, Paused) else Paused(str(error), "", needs_operator=False)
-        works = [self._begin(claim, describe) for claim in batch.claims]
-        paused = self._rounds(works, report)
+        except Exception:
+            self._inbox.release(batch.token, keys, delay_s=self._hand_back_delay_s())
+            raise
+        try:
+            paused = self._rounds(works, report)
+        except Exception:
+            self._hand_back(works)
+            self._settle(works, report)
+            raise
         self._settle(works, report)
         return paused
+
+    def _hand_back(self, works: Iterable[Work]) -> None:
+        """Cut short, let nobody wait for a lease to end but those whose write may still be carried out."""
+        for work in self._being_written:
+            work.unanswered(self._uncertain_delay_s)
+        for work in works:
+            if work.is_open:
+                work.verdict = RetryAt(self._hand_back_delay_s(), "the delivery was cut short", counts_attempt=False)
+
+    def _hand_back_delay_s(self) -> float:
+        # A mistake of ours is not made again at once.
+        return 0.0 if self._is_ending() else self._uncertain_delay_s
 
     def _begin(self, claim: Claim, describe: ObjectDescribe) -> Work:
         # What has failed again and again travels in ever smaller company, so that it spoils nobody else's request.
         company = COLLECTION if claim.attempts <= _TRIES_IN_COMPANY else max(1, COLLECTION >> claim.attempts)
-        work = Work(claim, describe, [], dict(claim.clock), company=company)
+        work = Work(claim, describe, [], dict(claim.clock), company=min(company, self._chunk))
         positions = [claim.positions[index] for index in in_order(claim.operations)]
         work.changes = merge(self._shaped(work, positions, describe), claim.clock)
         known = known_at_start(claim, work.changes)
@@ -163,6 +149,7 @@ class Deliverer:
                     fields=shaped.fields,
                     on_create=shaped.on_create,
                     lookups={name: self._cast(lookup) for name, lookup in shaped.lookups.items()},
+                    reads=shaped.reads,
                     options=operation.options,
                 )
             )
@@ -229,16 +216,16 @@ class Deliverer:
         if not self._may_call(works, report):
             return None
         try:
-            answers = self._org.send([query(question.soql) for question in asked])
+            answers = self._org.send([query(question.soql) for question in asked], by=self._begin_by)
             for question, answer in zip(asked, answers, strict=True):
                 if answer.ok:
                     self._take_answer(question, self._all_rows(answer, report))
                     continue
-                paused = _split(question.works, answer.errors)
+                paused = split(question.works, answer.errors)
                 if paused:
                     return paused
         except SalesforceError as error:
-            return _failed(works, error)
+            return failed(works, error)
         return None
 
     def _all_rows(self, first: Subresponse, report: Report) -> list[Any]:
@@ -258,7 +245,9 @@ class Deliverer:
         coming = {one for one in absent if self._is_waiting(one.object, one.key)}
         for work in question.works:
             work.found |= found
-            if coming & work.references():
+            # A record that points to itself cannot wait for itself.
+            own = (self._inbox.object, work.claim.key)
+            if any((one.object, one.key) != own for one in coming & work.references()):
                 work.verdict = RetryAt(_PARENT_DELAY_S, "the record it points to is on its way", counts_attempt=False)
             elif work.references() <= work.found.keys():
                 work.point(work.found)
@@ -278,6 +267,8 @@ class Deliverer:
                 contact = self._describes.get("Contact")
                 parts = self._shaped(work, work.open_positions(), contact, chosen.contact_id)
                 work.redirect(contact, merge(parts, work.clock), chosen.contact_id)
+            elif work.changes[0].verb == "read":
+                work.answer(next((row for row in found if row["Id"] == chosen.record_id), None))
             else:
                 work.know(chosen.record_id, fresh=True)
 
@@ -288,42 +279,76 @@ class Deliverer:
             return False
         sent = [collection for collection in map(partial(_still_open, works), request) if collection.writes]
         refused_field = False
+        self._being_written = [works[write.key] for collection in sent for write in collection.writes]
         try:
-            for collection, answer in zip(sent, self._org.send([_subrequest(one) for one in sent]), strict=True):
+            answers = self._org.send([_subrequest(one) for one in sent], by=self._begin_by)
+            self._being_written = ()
+            for collection, answer in zip(sent, answers, strict=True):
                 members = [works[write.key] for write in collection.writes]
+                self._learn(len(members), answer)
                 if answer.ok:
-                    paused = _take_results(collection, members, answer.results())
+                    paused = take_results(collection, members, answer.results())
                 else:
                     refused_field = refused_field or any(error.code in _FIELD_CODES for error in answer.errors)
-                    paused = _split(members, answer.errors)
+                    paused = split(members, answer.errors)
                 if paused:
                     return paused
         except SalesforceError as error:
-            return _failed(covered, error) or False
+            self._being_written = ()
+            return write_failed(covered, error, uncertain_delay_s=self._uncertain_delay_s) or False
         return refused_field
 
+    def _learn(self, records: int, answer: Subresponse) -> None:
+        """Take note whether so many records at once were too many, for the batches to come.
+
+        One lesson a batch: what is halved further in it may be one record that is too much by itself.
+        """
+        if self._has_learned:
+            return
+        errors = [error for one in answer.results() for error in one.errors] if answer.ok else answer.errors
+        if records > 1 and was_too_much(errors):
+            self._inbox.shrink_chunk(records)
+            self._has_learned = True
+        elif records >= self._chunk:
+            self._inbox.grow_chunk(COLLECTION)
+            self._has_learned = True
+
     def _may_call(self, works: Sequence[Work], report: Report) -> bool:
-        """Renew the lease, and ask the gate. Keys that are lost, or for which there is no call, are closed."""
+        """Renew the lease, and ask the gate. Keys that are lost, or for which there is no call, are closed.
+
+        A process can be stopped between this and the request, so the time allowed for that counts from here.
+        """
+        self._begin_by = time.monotonic() + START_WITHIN_S
         lost = self._inbox.renew(self._token, [work.claim.key for work in works])
         for work in works:
             if work.claim.key in lost:
                 work.is_lost = True
         if not any(work.is_open for work in works):
             return False
-        if not self._may_spend():
+        why_not = "this worker ends" if self._is_ending() else "" if self._may_spend() else "quota"
+        if why_not:
             for work in works:
                 if work.is_open:
-                    work.verdict = RetryAt(0, "no API call left for it now", counts_attempt=False)
-            report.why = "quota"
+                    work.verdict = RetryAt(0, why_not, counts_attempt=False)
+            report.why = why_not
             return False
         report.calls += 1
         return True
 
     def _settle(self, works: Iterable[Work], report: Report) -> None:
-        settlements = [work.settle() for work in works if not work.is_lost]
+        held = [work for work in works if not work.is_lost]
+        settlements = [work.settle() for work in held]
+        # Before the operations leave their inboxes: a crash in between repeats a read, and loses no answer.
+        self._inbox.keep_results(
+            {
+                operation_id: result
+                for work, settlement in zip(held, settlements, strict=True)
+                for operation_id, result in work.results(settlement).items()
+            }
+        )
         lost = self._inbox.commit(self._token, settlements)
-        left_out: Counter[tuple[str, str]] = Counter()
-        for work, settlement in zip((work for work in works if not work.is_lost), settlements, strict=True):
+        left_out: Counter[str] = Counter()
+        for work, settlement in zip(held, settlements, strict=True):
             report.created += work.created
             report.updated += work.updated
             report.deleted += work.deleted
@@ -344,53 +369,3 @@ def _subrequest(collection: Collection) -> Subrequest:
         return delete([str(write.record_id) for write in collection.writes])
     records = [write.record for write in collection.writes]
     return (create if collection.kind == "create" else update)(collection.object, records)
-
-
-def _take_results(collection: Collection, works: Sequence[Work], results: Sequence[RecordResult]) -> Paused | None:
-    if len(results) > 1 and all(not one.success and may_be_anothers_fault(one.errors) for one in results):
-        _halve(works, Split(in_words(results[0].errors)))
-        return None
-    for write, work, result in zip(collection.writes, works, results, strict=True):
-        if result.success:
-            work.succeeded(write, result.id)
-            continue
-        jitter = random.random()  # noqa: S311  (spreads retries, guards nothing)
-        decision = of_record(result.errors, attempts=work.claim.attempts, jitter=jitter)
-        if isinstance(decision, Paused):
-            return decision
-        if isinstance(decision, LookAgain) and write.kind == "delete":
-            work.succeeded(write, None)  # it is gone, as was asked
-        else:
-            work.failed(decision)
-    return None
-
-
-def _split(works: Sequence[Work], errors: Sequence[ErrorDetail]) -> Paused | None:
-    """Deal with a collection or query refused as a whole: halve it, and bury what is alone and still refused."""
-    decision = of_part(errors)
-    if isinstance(decision, Paused):
-        return decision
-    _halve(works, decision)
-    return None
-
-
-def _halve(works: Sequence[Work], decision: Split) -> None:
-    if len(works) > 1:
-        for work in works:
-            work.company = max(1, len(works) // 2)
-        return
-    for work in works:
-        work.failed(Buried(decision.reason))
-
-
-def _failed(works: Sequence[Work], error: SalesforceError) -> Paused | None:
-    decision = of_failure(error)
-    if isinstance(decision, Paused):
-        return decision
-    open_works = [work for work in works if work.is_open]
-    if isinstance(decision, Split):
-        _halve(open_works, decision)
-        return None
-    for work in open_works:
-        work.failed(decision)
-    return None

@@ -47,7 +47,7 @@ def questions(works: Iterable[Work]) -> list[Question]:
             asked += [Question(soql, owners, group) for soql in lookup_queries(object_name, names, matches)]
     for (object_name, names, join, company), alike_works in alike.items():
         for part in _parts_of(alike_works, company):
-            select = [*names, *_conversion(part[0].describe)]
+            select = [*names, *_conversion(part[0].describe), *_wanted(part)]
             matches = [work.changes[0].match for work in part]
             asked += [Question(soql, part) for soql in lookup_queries(object_name, select, matches, join=join)]
     return asked
@@ -137,6 +137,11 @@ def _values(work: Work) -> set[str]:
 
 def _join(work: Work) -> Join:
     return "or" if work.changes[0].options.get("join") == "or" else "and"
+
+
+def _wanted(works: Iterable[Work]) -> list[str]:
+    """Name what the reads among the keys return, each once."""
+    return list(dict.fromkeys(name for work in works for name in work.changes[0].reads))
 
 
 def _conversion(describe: ObjectDescribe) -> list[str]:

@@ -24,6 +24,7 @@ class Part:
     fields: Mapping[str, Json] = field(default_factory=dict)
     on_create: Mapping[str, Json] = field(default_factory=dict)
     lookups: Mapping[str, Lookup] = field(default_factory=dict)  # field → the record that it points to
+    reads: tuple[str, ...] = ()  # of a read: the fields to return
     options: Mapping[str, Json] = field(default_factory=dict)
 
 
@@ -47,6 +48,11 @@ class Change:
     def options(self) -> Mapping[str, Json]:
         """What the rule says about delivery; the same for all parts."""
         return self.parts[0].options
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The fields to ask for when the record is looked up."""
+        return tuple(dict.fromkeys(name for part in self.parts for name in part.reads))
 
     @property
     def positions(self) -> tuple[int, ...]:

@@ -103,6 +103,8 @@ MEANINGS: dict[str, Meaning] = {
     "API_CURRENTLY_DISABLED": Meaning.PAUSE,
     "API_DISABLED_FOR_ORG": Meaning.PAUSE_FOR_OPERATOR,
     "INVALID_SESSION_ID": Meaning.PAUSE,
+    "INVALID_LOGIN": Meaning.PAUSE_FOR_OPERATOR,
+    "PASSWORD_LOCKOUT": Meaning.PAUSE_FOR_OPERATOR,
     "INVALID_OPERATION_WITH_EXPIRED_PASSWORD": Meaning.PAUSE_FOR_OPERATOR,
     "STORAGE_LIMIT_EXCEEDED": Meaning.PAUSE_FOR_OPERATOR,
     "GONE": Meaning.PAUSE_FOR_OPERATOR,
@@ -140,16 +142,40 @@ MEANINGS: dict[str, Meaning] = {
     "TXN_SECURITY_RUNTIME_ERROR": Meaning.BURY,
 }
 
+# Refusing a whole request, these are about the object or the user and no record: halving it would only spend calls.
+_OF_THE_WHOLE = frozenset(
+    {
+        "INVALID_TYPE",
+        "INSUFFICIENT_ACCESS",
+        "INSUFFICIENT_ACCESS_OR_READONLY",
+        "METHOD_NOT_ALLOWED",
+        "UNSUPPORTED_MEDIA_TYPE",
+        "TXN_SECURITY_NO_ACCESS",
+    }
+)
+
+# What to do about what does not pass by itself; `pipeline resume` then tries at once.
+_ADVICE = {
+    "API_DISABLED_FOR_ORG": "give the pipeline's Salesforce user the permission API Enabled; then `pipeline resume`",
+    "STORAGE_LIMIT_EXCEEDED": "free or buy data storage (Setup > Storage Usage); then `pipeline resume`",
+    "GONE": "raise salesforce.api_version in destination.yaml and restart the workers",
+    "UNSUPPORTED_API_VERSION": "raise salesforce.api_version in destination.yaml and restart the workers",
+    "INVALID_OPERATION_WITH_EXPIRED_PASSWORD": "set a new password, SALESFORCE_PASSWORD, and restart the workers",
+    "REQUEST_LIMIT_EXCEEDED": "the org's calls of the last 24 hours are used up; it goes on as they come back",
+}
+
 # A trigger or flow reports its own text; these parts of it say that it met something that passes.
-_PASSING_IN_TRIGGERS = ("UNABLE_TO_LOCK_ROW", "LimitException", "Too many SOQL", "CPU time limit")
+_GOVERNOR_LIMITS = ("LimitException", "Too many ", "CPU time limit", "Maximum stack depth", "heap size")
+_PASSING_IN_TRIGGERS = ("UNABLE_TO_LOCK_ROW", *_GOVERNOR_LIMITS)
 _TRIGGERS = ("CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", "CANNOT_EXECUTE_FLOW_TRIGGER")
 
 MOST_ATTEMPTS = 12  # with the delays below: about two hours of trying
 _FIRST_DELAY_S = 1.0
 _LONGEST_DELAY_S = 900.0
-# A request whose answer was lost may still be running; the next lookup must come after it has ended.
-_UNCERTAIN_DELAY_S = 60.0
+# A lookup whose answer was lost has changed nothing and can be repeated soon.
+_LOST_LOOKUP_DELAY_S = 5.0
 _SERVER_ERROR = 500
+_GATEWAYS = frozenset({502, 504})
 
 
 def backoff_s(attempts: int, jitter: float) -> float:
@@ -169,7 +195,7 @@ def of_record(errors: Sequence[ErrorDetail], *, attempts: int, jitter: float) ->
     meanings = [meaning_of(error) for error in errors]
     reason = in_words(errors)
     if Meaning.PAUSE_FOR_OPERATOR in meanings or Meaning.PAUSE in meanings:
-        return Paused(", ".join(error.code for error in errors), "", Meaning.PAUSE_FOR_OPERATOR in meanings)
+        return _paused(errors)
     if not errors or Meaning.BURY in meanings:
         return Buried(reason)
     if Meaning.RETRY_ONCE in meanings and attempts > 0:
@@ -194,19 +220,50 @@ def may_be_anothers_fault(errors: Sequence[ErrorDetail]) -> bool:
     return any(error.code in _TRIGGERS for error in errors)
 
 
-def of_part(errors: Sequence[ErrorDetail]) -> Split | Paused:
+def was_too_much(errors: Sequence[ErrorDetail]) -> bool:
+    """Tell whether the org gave up for the number of records it had to work on at once.
+
+    A governor limit counts what all triggers and flows do for one collection, so fewer records stay within it.
+    """
+    return any(
+        error.code in {"REQUEST_RUNNING_TOO_LONG", "OPERATION_TOO_LARGE"}
+        or (error.code in _TRIGGERS and any(text in error.message for text in _GOVERNOR_LIMITS))
+        for error in errors
+    )
+
+
+def of_part(errors: Sequence[ErrorDetail]) -> Split | RetryAt | Paused:
     """Decide about one collection or query refused as a whole: nothing in it was done, so it can be halved."""
     meanings = [meaning_of(error) for error in errors]
-    codes = ", ".join(error.code for error in errors)
     if Meaning.PAUSE_FOR_OPERATOR in meanings or Meaning.PAUSE in meanings:
-        return Paused(codes, "", Meaning.PAUSE_FOR_OPERATOR in meanings)
+        return _paused(errors)
+    if (errors and all(meaning is Meaning.RETRY for meaning in meanings)) or {
+        one.code for one in errors
+    } & _OF_THE_WHOLE:
+        return RetryAt(_FIRST_DELAY_S, in_words(errors))
     return Split(in_words(errors))
 
 
+def _paused(errors: Sequence[ErrorDetail]) -> Paused:
+    advice = "; ".join(dict.fromkeys(_ADVICE[error.code] for error in errors if error.code in _ADVICE))
+    needs_operator = any(meaning_of(error) is Meaning.PAUSE_FOR_OPERATOR for error in errors)
+    return Paused("Salesforce answers " + ", ".join(error.code for error in errors), advice, needs_operator)
+
+
+def is_uncertain(error: PipelineError) -> bool:
+    """Tell whether a write that failed so may have been carried out, or may still be.
+
+    A gateway gives up before the org does; 503 and 420 are said by who never passed the request on.
+    """
+    if isinstance(error, NoAnswer):
+        return error.sent
+    return isinstance(error, Unavailable) and error.status in _GATEWAYS
+
+
 def of_failure(error: PipelineError) -> RetryAt | Split | Paused:
-    """Decide about a request that got no answer, or was refused as a whole."""
+    """Decide about a request that got no answer, or was refused as a whole; for a write ask `is_uncertain` first."""
     if isinstance(error, NoAnswer) and error.sent:
-        return RetryAt(_UNCERTAIN_DELAY_S, "no answer to a request that was sent", counts_attempt=False)
+        return RetryAt(_LOST_LOOKUP_DELAY_S, "no answer to a request that was sent", counts_attempt=False)
     if isinstance(error, Unavailable) and error.status == _SERVER_ERROR:
         return RetryAt(_FIRST_DELAY_S, str(error))  # one record can cause it, so the attempt counts
     if isinstance(error, NoAnswer | Unavailable):

@@ -13,15 +13,33 @@ from pipeline.salesforce.describe import Field, ObjectDescribe
 
 _SEPARATORS = re.compile(r"[_\-\s]")
 _TEXT_TYPES: Final = frozenset({"string", "phone", "url", "combobox", "textarea", "picklist", "encryptedstring"})
+_LONGEST_NAME: Final = 60  # characters of a name that are shown; an API name has at most 43
 _MOST_REMEMBERED: Final = 4096  # trait names of one object; a sender that invents names must not fill the memory
 
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """A value that was left out: the trait or field it came under, and why. Nothing of the value itself."""
+    """A value that was left out: the trait or field it came under, and why. Nothing of the value itself.
+
+    Names come from events, so they are cut and escaped (`shown_name`) before they stand here.
+    """
 
     name: str
     reason: str
+    is_unknown: bool = False  # a trait for which the org has no field
+
+    @property
+    def told(self) -> str:
+        """Say it in one sentence, the same for all that was left out for the same reason."""
+        return f"trait `{self.name}` {self.reason}" if self.is_unknown else f"`{self.name}`: {self.reason}"
+
+
+def shown_name(name: str) -> str:
+    """Return a name out of an event as a counter or a screen can bear it: short, printable, without backticks."""
+    cut = name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…"
+    if cut.isprintable() and "`" not in cut:
+        return cut
+    return "".join(one if one.isprintable() and one != "`" else f"\\u{ord(one):04x}" for one in cut)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +50,7 @@ class Shaped:
     fields: Mapping[str, Json] = field(default_factory=dict)
     on_create: Mapping[str, Json] = field(default_factory=dict)
     lookups: Mapping[str, Lookup] = field(default_factory=dict)  # reference field → the record to point it to
+    reads: tuple[str, ...] = ()  # of a read: the fields to return
     dropped: tuple[Dropped, ...] = ()
     refusal: str | None = None
 
@@ -55,13 +74,15 @@ def shape(operation: Operation, describe: ObjectDescribe) -> Shaped:
     for name, value in operation.traits.items():
         target = traits.field_of(name)
         if target is None:
-            dropped.append(Dropped(name, f"{describe.name} has no field {custom_name(name)}"))
+            reason = f"had no field `{custom_name(shown_name(name))}` on {describe.name}"
+            dropped.append(Dropped(shown_name(name), reason, is_unknown=True))
         elif target.name not in fields:
             _take(fields, name, value, target, dropped, clears=clears)
     fields.update({name: value for name, value in match.items() if name in fields and not is_lookup(value)})
     on_create = _shape_fields(operation.on_create, describe, dropped, clears=False)
     lookups = _shape_lookups(operation, describe, dropped)
-    return Shaped(match, fields, on_create, lookups, tuple(dropped))
+    reads = _shape_reads(operation, describe, dropped)
+    return Shaped(match, fields, on_create, lookups, reads, tuple(dropped))
 
 
 def shape_match(
@@ -196,7 +217,7 @@ def _take(
 ) -> None:
     """Put one value under its field's API name, or note why not. A blank is no value; a null is one if it clears."""
     if not _is_writable(target):
-        dropped.append(Dropped(name, f"{target.name} cannot be written by this user"))
+        dropped.append(Dropped(shown_name(name), f"{target.name} cannot be written by this user"))
     elif value is None:
         if clears and target.nillable:
             shaped[target.name] = None
@@ -204,7 +225,7 @@ def _take(
         try:
             written = cast_value(value, target)
         except Unfit as unfit:
-            dropped.append(Dropped(name, f"{target.name} is of type {target.type}: {unfit}"))
+            dropped.append(Dropped(shown_name(name), f"{target.name} is of type {target.type}: {unfit}"))
         else:
             if written is not None:
                 shaped[target.name] = written
@@ -241,3 +262,11 @@ def _shape_lookups(operation: Operation, describe: ObjectDescribe, dropped: list
         else:
             lookups[target.name] = lookup
     return lookups
+
+
+def _shape_reads(operation: Operation, describe: ObjectDescribe, dropped: list[Dropped]) -> tuple[str, ...]:
+    """Name the fields that a read returns as the org spells them; one unknown name would spoil the whole query."""
+    wanted = cast("list[str]", operation.options.get("read") or [])
+    found = {name: _find(describe, name) for name in wanted}
+    dropped += [Dropped(name, f"{describe.name} has no field {name}") for name, one in found.items() if one is None]
+    return tuple(dict.fromkeys(one.name for one in found.values() if one is not None))

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from pipeline.delivery.merge import Change, advance, is_stale
 from pipeline.delivery.outcome import Buried, LookAgain, RetryAt
@@ -9,6 +10,7 @@ from pipeline.delivery.pack import COLLECTION, Write
 from pipeline.delivery.references import Reference, references_of, resolve
 from pipeline.delivery.shape import Dropped, missing_required
 from pipeline.inbox.claims import Claim, Settlement
+from pipeline.inbox.results import ReadResult
 from pipeline.operation import Json
 from pipeline.salesforce.describe import ObjectDescribe
 
@@ -37,6 +39,7 @@ class Work:
     updated: int = 0
     deleted: int = 0
     found: dict[Reference, str | None] = field(default_factory=dict)  # records that were looked for
+    answers: dict[int, ReadResult] = field(default_factory=dict)  # position of a read → what it found
     _after: dict[str, Json] = field(default_factory=dict)
 
     @property
@@ -47,7 +50,10 @@ class Work:
     @property
     def needs_lookup(self) -> bool:
         """Whether the record has to be looked for before the next write."""
-        return self.is_open and not self.is_known and self.changes[0].verb != "create"
+        if not self.is_open:
+            return False
+        verb = self.changes[0].verb
+        return verb == "read" or (not self.is_known and verb != "create")
 
     @property
     def is_waiting_for_lookup(self) -> bool:
@@ -88,11 +94,21 @@ class Work:
 
     def skip(self) -> None:
         """Take the current change for done."""
-        self._done(self.changes[0])
+        if self.changes[0].verb == "read":
+            self.answer(None)
+        else:
+            self._done(self.changes[0])
+
+    def answer(self, row: Mapping[str, Any] | None) -> None:
+        """Note what the current change, a read, has found: a row of its fields, or None for no record."""
+        (part,) = self.changes[0].parts
+        values = {} if row is None else {name: row.get(name) for name in part.reads}
+        self.answers[part.position] = ReadResult(self.describe.name, row is not None, values)
+        del self.changes[0]
 
     def next_write(self) -> Write | None:
         """Say what to write next; changes that need no write are done on the way. None when nothing is left."""
-        while self.is_open:
+        while self.is_open and not self.is_waiting_for_lookup:
             change = self.changes[0]
             if all(is_stale(part, self.clock) for part in change.parts):
                 self._done(change)
@@ -127,6 +143,17 @@ class Work:
         else:
             self._refused(outcome.reason)
 
+    def unanswered(self, delay_s: float) -> None:
+        """Take note that the write of the current change may have been carried out, or may still be.
+
+        After the delay it is looked up again. A create that cannot be looked up is repeated, or buried where its rule
+        says so.
+        """
+        if self.is_open and self.changes[0].verb == "create" and self.changes[0].options.get("on_uncertain"):
+            self._refused("it was sent and no answer came: look in the org whether the record exists before a retry")
+        else:
+            self.verdict = RetryAt(delay_s, "no answer to a write that was sent", counts_attempt=False)
+
     def refuse(self, position: int, reason: str) -> None:
         """Bury one operation that can never be written."""
         self.buried[position] = reason
@@ -145,14 +172,21 @@ class Work:
             counts_attempt=self.verdict is not None and self.verdict.counts_attempt,
         )
 
-    def left_out(self, settlement: Settlement) -> list[tuple[str, str]]:
-        """Return name and reason of what was left out of the operations that are settled for good."""
+    def left_out(self, settlement: Settlement) -> list[str]:
+        """Tell what was left out of the operations that are settled for good, a sentence for each value."""
         return [
-            (one.name, one.reason)
-            for position, names in self.dropped.items()
-            if position not in settlement.keep
-            for one in names
+            one.told for position, dropped in self.dropped.items() if position not in settlement.keep for one in dropped
         ]
+
+    def results(self, settlement: Settlement) -> dict[str, ReadResult]:
+        """Return operation id → what a read found, or why it could not be done, of the reads that are settled."""
+        by_position = dict(zip(self.claim.positions, self.claim.operations, strict=True))
+        refused = {
+            position: ReadResult(operation.object, error=settlement.bury[position])
+            for position, operation in by_position.items()
+            if operation.verb == "read" and position in settlement.bury
+        }
+        return {by_position[position].id: result for position, result in {**self.answers, **refused}.items()}
 
     def _write(self, change: Change) -> Write | None:
         if change.verb == "delete":

@@ -93,6 +93,10 @@ class Auth:
         """Let a user log in; usernames are compared without case."""
         self.users[user.username.lower()] = user
 
+    def user_of(self, record_id: str) -> User | None:
+        """Return the user whose record has an Id; None when it is nobody who can log in."""
+        return next((user for user in self.users.values() if user.record_id == record_id), None)
+
     # Sessions.
 
     def open_session(self, user: User) -> str:

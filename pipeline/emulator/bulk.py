@@ -7,6 +7,7 @@ A query job keeps the Ids it found and reads the records when a page of results 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import csv
 import io
 from collections import OrderedDict
@@ -150,6 +151,14 @@ class Bulk:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    def abort(self, job: Job) -> None:
+        """End a job before its time; what was not worked off yet is unprocessed."""
+        if job.state != "InProgress" and job.content is not None:
+            with contextlib.suppress(JobFailedError):
+                job.header, *job.unprocessed.rows = _rows(job)
+        job.state, job.content = "Aborted", None
+        self._touch(job)
+
     def _touch(self, job: Job) -> None:
         job.modified = datetime_text(self._clock())
 
@@ -182,11 +191,12 @@ class Bulk:
         if not rows or rows[0] == [""]:
             raise JobFailedError("InvalidBatch : The CSV has no header")
         job.header = rows[0]
-        creating = job.operation in {"insert", "upsert"}
+        creating = None if job.operation == "upsert" else job.operation == "insert"
         known = one.field(job.external_id_field) if job.external_id_field else None
         try:
             cells = self._reader.columns(one, job.header, creating=creating, key=known)
         except UnknownColumn as unknown:
+            job.unprocessed.rows += rows[1:]
             raise JobFailedError(f"InvalidBatch : Field name not found : {unknown}") from None
         for start in range(1, len(rows), CHUNK):
             if job.state != "InProgress":

@@ -112,8 +112,8 @@ class Control:
     async def set_sessions(self, request: Request) -> Response:
         """End all sessions with ``{"kill": true}``, or set how long an idle one lives with ``{"lifetime_s": n}``."""
         given = await _json(request)
-        if not isinstance(given, dict):
-            return JSONResponse({"error": "an object is needed"}, 400)
+        if not isinstance(given, dict) or not isinstance(given.get("lifetime_s", 0.0), int | float):
+            return JSONResponse({"error": "an object with kill or lifetime_s, a number, is needed"}, 400)
         if "lifetime_s" in given:
             self.org.auth.session_s = float(given["lifetime_s"])
         if given.get("kill"):
@@ -125,6 +125,8 @@ class Control:
         given = await _json(request)
         rules = []
         for one in given if isinstance(given, list) else []:
+            if not isinstance(one, dict):
+                return JSONResponse({"error": "a rule is a JSON object"}, 400)
             known = self.org.schema.get(str(one.get("object")))
             fields = [known.field(str(name)) for name in one.get("fields", ())] if known else []
             if known is None or not fields or None in fields:
@@ -146,8 +148,7 @@ class Control:
 
     async def reset(self, request: Request) -> Response:
         """Return to the state right after the start; sessions stay good unless ``{"sessions": true}``."""
-        raw = await request.body()
-        given = json.loads(raw) if raw.strip() else {}
+        given = await _json(request)
         self.org.reset()
         if isinstance(given, dict) and given.get("sessions"):
             self.org.auth.kill_all()

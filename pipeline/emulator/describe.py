@@ -8,7 +8,7 @@ from pipeline.emulator.schema import NUMBER_TYPES, Field, Schema, SObject
 
 Json = dict[str, Any]
 
-_MASTER_RECORD_TYPE = "012000000000000AAA"
+MASTER_RECORD_TYPE = "012000000000000AAA"
 
 
 def describe(schema: Schema, one: SObject, root: str, base_url: str) -> Json:
@@ -69,8 +69,8 @@ def describe(schema: Schema, one: SObject, root: str, base_url: str) -> Json:
                 "developerName": "Master",
                 "master": True,
                 "name": "Master",
-                "recordTypeId": _MASTER_RECORD_TYPE,
-                "urls": {"layout": f"{path}/describe/layouts/{_MASTER_RECORD_TYPE}"},
+                "recordTypeId": MASTER_RECORD_TYPE,
+                "urls": {"layout": f"{path}/describe/layouts/{MASTER_RECORD_TYPE}"},
             }
         ],
         "replicateable": True,

@@ -24,6 +24,10 @@ class UnparsableError(ApiError):
         self.path = path
 
 
+# A parent named by an external Id instead of its own: reference field, object or None, key field and value.
+Link = tuple[Field, str | None, str, Any]
+
+
 @dataclass(slots=True)
 class Draft:
     """One record to write: stored values by field name, and what is wrong with it so far."""
@@ -31,8 +35,14 @@ class Draft:
     values: dict[str, Stored] = field(default_factory=dict)
     problems: list[RecordError] = field(default_factory=list)
     record_id: str | None = None
-    # Parents named by an external Id instead of their own: reference field -> (object or None, key field, value).
-    links: list[tuple[Field, str | None, str, Any]] = field(default_factory=list)
+    links: list[Link] = field(default_factory=list)
+
+    def forbid(self, one: SObject, *, creating: bool, key: Field | None = None) -> None:
+        """Refuse what an upsert named and cannot write, now that it is known to be a create or an update."""
+        names = (*self.values, *(link[0].name for link in self.links))
+        forbidden = [name for name in names if one.fields[name] is not key and not _may(one.fields[name], creating)]
+        if forbidden:
+            self.problems.append(errors.read_only(tuple(forbidden)))
 
 
 # Puts the text of one cell, None for null, into a draft.
@@ -55,17 +65,17 @@ class DraftReader:
     """Reads request bodies into drafts, with the checks of every field prepared once."""
 
     def __init__(self) -> None:
-        self._plans: dict[tuple[str, bool], _Plan] = {}
+        self._plans: dict[tuple[str, bool | None], _Plan] = {}
 
     def forget(self) -> None:
         """Drop what was prepared, because the schema changed."""
         self._plans.clear()
 
-    def _plan(self, one: SObject, *, creating: bool) -> _Plan:
+    def _plan(self, one: SObject, *, creating: bool | None) -> _Plan:
         plan = self._plans.get((one.name, creating))
         if plan is None:
             checks = {
-                known.name: (known.name, check_of(known) if _writable(known, creating=creating) else None)
+                known.name: (known.name, check_of(known) if _may(known, creating) else None)
                 for known in one.fields.values()
                 if known.name != "Id"
             }
@@ -77,14 +87,15 @@ class DraftReader:
         one: SObject,
         body: Any,
         *,
-        creating: bool,
+        creating: bool | None,
         path: tuple[str | int, ...] = (),
         key: Field | None = None,
         writes_read_only: bool = False,
     ) -> Draft:
         """Read a JSON object; raise ApiError where Salesforce cannot parse it and so refuses the whole request.
 
-        ``key`` is the field of an upsert, which may be named although it could not be updated.
+        ``creating`` is None for an upsert that may turn out to be either; ``key`` is the field of an upsert, which may
+        be named although it could not be updated.
         """
         if not isinstance(body, dict):
             raise errors.json_invalid(f"Unexpected value: expected an object of type {one.name}")
@@ -136,14 +147,16 @@ class DraftReader:
             return None
         if not isinstance(value, dict):
             raise errors.json_invalid(f"Cannot deserialize instance of {reference.type} from the value of {name}")
-        target = (value.get("attributes") or {}).get("type")
+        target = attributes_type(value)
         keys = [(inner, given) for inner, given in value.items() if inner != "attributes"]
         if len(keys) != 1:
             raise errors.refuse(400, "INVALID_FIELD", f"{name} must name its record by one external ID field")
         draft.links.append((reference, target, keys[0][0], keys[0][1]))
         return None
 
-    def columns(self, one: SObject, header: Sequence[str], *, creating: bool, key: Field | None = None) -> list[Cell]:
+    def columns(
+        self, one: SObject, header: Sequence[str], *, creating: bool | None, key: Field | None = None
+    ) -> list[Cell]:
         """Return what puts each cell of a CSV row into a draft; raise UnknownColumn for a name that means nothing.
 
         ``key`` is the field of an upsert, as in ``read``.
@@ -151,7 +164,7 @@ class DraftReader:
         return [self._cell(one, name, creating=creating, key=key) for name in header]
 
     @staticmethod
-    def _cell(one: SObject, name: str, *, creating: bool, key: Field | None) -> Cell:
+    def _cell(one: SObject, name: str, *, creating: bool | None, key: Field | None) -> Cell:
         if "." in name:
             return _link_cell(one, name)
         if name.lower() == "id":
@@ -164,7 +177,7 @@ class DraftReader:
         if known is None:
             raise UnknownColumn(name)
         field = known
-        if not _writable(field, creating=creating) and field is not key:
+        if not _may(field, creating) and field is not key:
 
             def forbidden(draft: Draft, text: str | None) -> None:
                 del text
@@ -206,7 +219,10 @@ def read_row(cells: Sequence[Cell], row: Sequence[str]) -> Draft:
     return draft
 
 
-def _writable(known: Field, *, creating: bool) -> bool:
+def _may(known: Field, creating: bool | None) -> bool:
+    """Whether a create, an update, or for None one of the two, may write a field."""
+    if creating is None:
+        return known.createable or known.updateable
     return known.createable if creating else known.updateable
 
 

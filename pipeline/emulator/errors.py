@@ -6,6 +6,7 @@ Codes and meanings follow the SOAP API guide (core data types, StatusCode and Ex
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -92,7 +93,7 @@ def session_invalid() -> ApiError:
 
 
 def header_invalid() -> ApiError:
-    """Return the 401 of a missing or malformed Authorization header."""
+    """Return the 401 of an Authorization header that names neither Bearer nor OAuth and a token."""
     return refuse(401, "INVALID_AUTH_HEADER", "INVALID_HEADER_TYPE")
 
 
@@ -152,6 +153,13 @@ def deleted() -> RecordError:
 def no_such_reference(*fields: str) -> RecordError:
     """Return the refusal of a well-formed Id that names no record."""
     return RecordError("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id", fields)
+
+
+def several_found(label: str, record_ids: Sequence[str]) -> RecordError:
+    """Return the refusal of an external Id that several records have."""
+    shown = ", ".join(record_ids)
+    message = f"{label}: more than one record found for external id field: [{shown}]"
+    return RecordError("DUPLICATE_EXTERNAL_ID", message)
 
 
 def converted(*fields: str) -> RecordError:

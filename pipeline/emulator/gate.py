@@ -10,14 +10,12 @@ import socket
 import struct
 import time
 import zlib
-from collections import deque
 from collections.abc import Awaitable, Callable, MutableMapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
 from pipeline.emulator import errors, soap
-from pipeline.emulator.auth import ORG_ID, LoginError, OAuthError
+from pipeline.emulator.auth import ORG_ID, OAuthError
 from pipeline.emulator.drafts import UnparsableError
 from pipeline.emulator.errors import ApiError
 from pipeline.emulator.faults import Rule
@@ -32,28 +30,18 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-# Requests that the page lists.
-_REMEMBERED = 100
 # Replies at least this long are worth compressing, at the quickest level.
 _GZIP_FROM = 2_048
 # A request may be at most this large (SOAP API guide: 50 MB; Bulk API 2.0 guide: 150 MB for job data).
-_MOST_BYTES = 150 * 1024 * 1024
+_MOST_BYTES = 50 * 1024 * 1024
+_MOST_JOB_BYTES = 150 * 1024 * 1024
 # Longer than this, a URI is refused with 414 (REST API guide, status codes; Limits cheat sheet: 16,384 bytes).
 _MOST_URI = 16_384
 _VERSION = re.compile(r"v(\d+)\.0")
 _SOAP_SEGMENTS = 4  # services/Soap/<kind>/<version>
 _SOAP_KINDS = frozenset({"u", "c"})
-_JSON_WRITES = frozenset({"POST", "PATCH"})
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """A request as the page lists it; it holds no data of the request."""
-
-    method: str
-    path: str
-    status: int
-    ms: float
+# The resource of a user's password, without the Id: all that a session with an expired password may use.
+_PASSWORD = ("sobjects", "User", "password")
 
 
 class Gate:
@@ -63,7 +51,6 @@ class Gate:
         self.org = org
         self.router = router
         self.latency_ms = latency_ms
-        self.seen: deque[Seen] = deque(maxlen=_REMEMBERED)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -77,12 +64,21 @@ class Gate:
         crowded = self.org.limits.crowded()
         if delay > 0 and not crowded:
             await self._wait(delay)
-        if fault is not None and fault.fault == "reset_before":
-            _reset(scope)
-            return
-        reply = self._answer(scope, method, headers, raw, fault, crowded=crowded)
-        self.seen.appendleft(Seen(method, path, reply.status, (time.perf_counter() - started) * 1000))
+        charged = self.org.limits.total
+        reply: Reply | None = None
+        if fault is None or fault.fault != "reset_before":
+            reply = self._answer(scope, method, headers, raw, fault, crowded=crowded)
         if fault is not None and fault.fault == "reset_after":
+            reply = None
+        self.org.requests.add(
+            method,
+            path,
+            scope["query_string"],
+            status=reply.status if reply else None,
+            calls=self.org.limits.total - charged,
+            seconds=time.perf_counter() - started,
+        )
+        if reply is None:
             _reset(scope)
             return
         body, out = self._encode(reply, headers, method)
@@ -109,7 +105,8 @@ class Gate:
             body = gzip.compress(body, compresslevel=1, mtime=0)
             out.append((b"content-encoding", b"gzip"))
         if reply.status not in {204, 304}:
-            out.append((b"content-type", reply.content_type.encode()))
+            if body:
+                out.append((b"content-type", reply.content_type.encode()))
             out.append((b"content-length", str(len(body)).encode()))
         return body, out
 
@@ -118,7 +115,7 @@ class Gate:
     ) -> Reply:
         """Answer a request, faults that stand in for an answer included."""
         raw_path: str = scope["raw_path"].decode("latin-1")
-        if fault is not None and fault.fault in {"unavailable", "server_error"}:
+        if fault is not None and fault.before_the_org:
             return _failure(fault)
         host = headers.get("host", "")
         base_url = base_url_of(host)
@@ -128,14 +125,18 @@ class Gate:
         segments = split_path(raw_path)
         if len(raw_path) + len(scope["query_string"]) > _MOST_URI:
             return self._refused(errors.refuse(414, "URI_TOO_LONG", "The URI is too long"))
-        if len(raw) > _MOST_BYTES:
+        if len(raw) > (_MOST_JOB_BYTES if segments[-1:] == ("batches",) else _MOST_BYTES):
             return self._refused(errors.refuse(413, "EXCEEDED_MAX_SIZE_REQUEST", "The request is too large"))
         if segments[:2] == ("services", "data"):
             return self._data(method, segments[2:], scope, headers, raw, fault, base_url, crowded=crowded)
         if segments[:2] == ("services", "Soap") and len(segments) >= _SOAP_SEGMENTS and segments[2] in _SOAP_KINDS:
             self.org.limits.note("login")
+            if fault is not None and fault.fault == "error":
+                return soap.fault(fault.code, fault.message)
             return soap.answer(self.org.auth, raw, segments[2], segments[3], base_url)
         if segments[:2] == ("services", "oauth2") or segments[:1] == ("id",):
+            if fault is not None and fault.fault == "error":
+                return Reply(fault.status, {"error": fault.code, "error_description": fault.message})
             return self._oauth(method, segments, scope, headers, raw, host, base_url)
         return self._refused(errors.not_found())
 
@@ -158,9 +159,11 @@ class Gate:
         query = parse_query(scope["query_string"].decode("latin-1"))
         try:
             version = _version(segments[0])
-            user_id = self._session(headers, fault)
+            user_id = self._session(headers, fault, segments[1:])
             call = Call(method, version, segments[1:], query, headers, raw, user_id, base_url=base_url)
             self._charge(call, fault, crowded=crowded)
+            if fault is not None and fault.fault == "error":
+                raise errors.refuse(fault.status, fault.code, fault.message)
             reply = self._resources(call) if not call.path else self.router.answer(call)
         except UnparsableError as refused:
             line, column = position_of(raw, refused.path)
@@ -170,8 +173,8 @@ class Gate:
         reply.headers["Sforce-Limit-Info"] = self.org.limits.header()
         return reply
 
-    def _session(self, headers: dict[str, str], fault: Rule | None) -> str:
-        """Return the user of the request's session; raise 401."""
+    def _session(self, headers: dict[str, str], fault: Rule | None, path: tuple[str, ...]) -> str:
+        """Return the user of the request's session; raise 401, or 403 when only a new password is allowed."""
         given = headers.get("authorization")
         kind, _, token = (given or "").partition(" ")
         if kind.lower() not in {"bearer", "oauth"} or not token:
@@ -182,7 +185,7 @@ class Gate:
         session = self.org.auth.session(token)
         if session is None:
             raise errors.session_invalid()
-        if session.user.password_expired:
+        if session.user.password_expired and path[:2] + path[3:] != _PASSWORD:
             message = (
                 "The users password has expired, you must call SetPassword before attempting any other API operations"
             )
@@ -200,8 +203,7 @@ class Gate:
             raise errors.limit_exceeded()
         limits.charge(self.router.resource(call.path) if call.path else "resources", charge_of(call))
 
-    @staticmethod
-    def _resources(call: Call) -> Reply:
+    def _resources(self, call: Call) -> Reply:
         names = (
             "sobjects",
             "query",
@@ -213,7 +215,8 @@ class Gate:
             "recent",
             "jobs",
         )
-        return Reply(200, {name: f"{call.root}/{name}" for name in names})
+        resources = {name: f"{call.root}/{name}" for name in names}
+        return Reply(200, {**resources, "identity": f"{call.base_url}/id/{ORG_ID}/{call.user_id}"})
 
     @staticmethod
     def _refused(refused: ApiError) -> Reply:
@@ -249,11 +252,10 @@ class Gate:
         except OAuthError as refused:
             status = 401 if refused.error == "invalid_client" else 400
             return Reply(status, {"error": refused.error, "error_description": refused.description})
-        except LoginError as refused:
-            return Reply(400, {"error": "invalid_grant", "error_description": refused.message})
 
     def _identity(self, headers: dict[str, str], form: dict[str, str], base_url: str) -> Reply:
-        token = headers.get("authorization", "").partition(" ")[2].strip() or form.get("access_token", "")
+        given = headers.get("authorization", "").partition(" ")[2].strip()
+        token = given or form.get("access_token") or form.get("oauth_token", "")
         session = self.org.auth.session(token)
         if session is None:
             return Reply(403, b"Bad_OAuth_Token", content_type="text/html;charset=UTF-8")
@@ -317,14 +319,8 @@ def _failure(fault: Rule) -> Reply:
     """Return a reply from in front of the org, or from its depths."""
     if fault.html:
         page = b"<html><head><title>Service Unavailable</title></head><body>We are down for maintenance.</body></html>"
-        return Reply(503 if fault.fault == "unavailable" else 500, page, content_type="text/html;charset=UTF-8")
-    if fault.fault == "unavailable":
-        return Reply(503, [{"message": "The server is temporarily unavailable", "errorCode": "SERVER_UNAVAILABLE"}])
-    message = (
-        "An unexpected error occurred. Please include this ErrorId if you contact support: "
-        "1234567890-12345 (-1234567890)"
-    )
-    return Reply(500, [{"message": message, "errorCode": "UNKNOWN_EXCEPTION"}])
+        return Reply(fault.status, page, content_type="text/html;charset=UTF-8")
+    return Reply(fault.status, errors.refuse(fault.status, fault.code, fault.message).body)
 
 
 async def _body(receive: Receive) -> bytes:

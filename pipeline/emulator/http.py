@@ -41,9 +41,13 @@ class Call:
         return float(self.version)
 
     def json(self) -> Any:
-        """Return the body; raise 400 JSON_PARSER_ERROR with line and column when it is no JSON."""
+        """Return the body; raise 400 JSON_PARSER_ERROR with line and column when it is no JSON, 415 when it says so."""
         if self.inner or self.decoded is not None:
             return self.decoded
+        kind = self.headers.get("content-type", JSON_TYPE)
+        if "json" not in kind.lower():
+            message = f"Content-Type header specified in HTTP request is not supported: {kind}"
+            raise errors.refuse(415, "UNSUPPORTED_MEDIA_TYPE", message)
         self.decoded = parse_json(self.raw)
         return self.decoded
 
@@ -84,6 +88,9 @@ def parse_json(raw: bytes) -> Any:
         raise errors.json_invalid(
             f"Non-standard token '{problem}': enable JsonParser.Feature.ALLOW_NON_NUMERIC_NUMBERS to allow"
         ) from None
+    except (ValueError, RecursionError):
+        # A number of more than 4,300 digits, or lists in lists without end.
+        raise errors.json_invalid("The body is too deep, or a number in it too long") from None
 
 
 class _ConstantError(ValueError):

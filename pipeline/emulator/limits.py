@@ -35,6 +35,9 @@ class Limits:
     _running: dict[int, float] = field(default_factory=dict)
     _next_token: int = 0
 
+    def __post_init__(self) -> None:
+        self._allowed = (self.daily_limit, self.window_s, self.concurrent_limit, self.long_request_s)
+
     def used(self) -> int:
         """Return the calls inside the window that ends now."""
         edge = self.clock() - self.window_s
@@ -89,7 +92,8 @@ class Limits:
         self._running.pop(token, None)
 
     def clear(self) -> None:
-        """Forget all usage; the limits stay."""
+        """Forget all usage, and what was changed about the limits."""
+        self.daily_limit, self.window_s, self.concurrent_limit, self.long_request_s = self._allowed
         self.total = self.refused = self._used = 0
         self.by_resource.clear()
         self._slices.clear()

@@ -6,13 +6,14 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from pipeline.emulator.auth import ORG_ID, Auth, ConnectedApp, User
+from pipeline.emulator.auth import ORG_ID, SESSION_S, Auth, ConnectedApp, User
 from pipeline.emulator.bulk import Bulk
 from pipeline.emulator.drafts import DraftReader
-from pipeline.emulator.duplicates import DuplicateRules
+from pipeline.emulator.duplicates import DuplicateRule, DuplicateRules
 from pipeline.emulator.errors import ApiError, Json
 from pipeline.emulator.faults import Faults
 from pipeline.emulator.limits import DEFAULT_DAILY_LIMIT, Limits
+from pipeline.emulator.request_log import RequestLog
 from pipeline.emulator.schema import Schema, SObject, standard_objects
 from pipeline.emulator.soql.plan import address_parts
 from pipeline.emulator.soql.run import Queries, show, show_address
@@ -20,9 +21,9 @@ from pipeline.emulator.store import Row, Store, quote
 from pipeline.emulator.values import Stored, datetime_text
 from pipeline.emulator.writes import Options, Writer
 
-DEFAULT_USER = User("admin@example.com", "password", "token", "005Em0000000001MAA")
+DEFAULT_USER = User("admin@example.com", "password", "token", "005Em0000000001IAA")
 DEFAULT_APP = ConnectedApp("key", "secret", DEFAULT_USER.username)
-_PROFILE_ID = "00eEm0000000001MAA"
+_PROFILE_ID = "00eEm0000000001IAA"
 
 
 class InvalidSeed(ValueError):  # noqa: N818 - it says what the seed is
@@ -35,8 +36,9 @@ class Seed:
 
     users: list[User]
     apps: list[ConnectedApp]
-    records: list[tuple[str, Json]]
-    duplicates: DuplicateRules
+    # Where it stands in the file, the object, and the record as a request would send it.
+    records: list[tuple[str, str, Json]]
+    duplicates: list[DuplicateRule]
 
 
 class Org:
@@ -55,10 +57,11 @@ class Org:
         self.schema = schema or Schema(standard_objects())
         self.seed = seed
         self.store = Store(self.schema, path)
-        self.duplicates = seed.duplicates if seed else DuplicateRules()
+        self.duplicates = DuplicateRules()
         self.auth = Auth(clock)
         self.limits = Limits(time.monotonic, daily_limit)
         self.faults = Faults()
+        self.requests = RequestLog(clock)
         self.reader = DraftReader()
         self.writer = Writer(self.store, clock, self.duplicates)
         self.queries = Queries(self.store, clock)
@@ -75,20 +78,24 @@ class Org:
         self.store.close()
 
     def reset(self) -> None:
-        """Return to the state right after the start: seed records only, no usage, no faults. Sessions stay good."""
+        """Return to the state right after the start: no usage, no faults, seed records. Sessions stay good."""
         self.store.clear()
         self.writer.forget()
         self.queries.forget()
         self.limits.clear()
         self.faults.clear()
+        self.requests.clear()
         self.bulk.clear()
-        # Records number users anew; the first one's Id never changes.
-        for user in self.users[1:]:
-            user.record_id = ""
+        self.auth.session_s = SESSION_S
+        # Records number users anew; the first one's Id never changes. Sessions hold these very users.
+        for user, given in zip(self.users, (DEFAULT_USER, *(self.seed.users if self.seed else [])), strict=True):
+            user.password, user.password_expired = given.password, given.password_expired
+            user.record_id = given.record_id
         self._plant()
 
     def _plant(self) -> None:
         """Add what every org has: itself, a profile, its users; then the org file's records, unless they are there."""
+        self.duplicates.rules[:] = self.seed.duplicates if self.seed else []
         with self.store.transaction():
             if self.store.count(self.schema.objects["Organization"]) == 0:
                 self._plant_records()
@@ -98,8 +105,8 @@ class Org:
         for user in self.users:
             self.auth.add_user(user)
         with self.store.transaction():
-            for name, body in self.seed.records if self.seed and not known else []:
-                self._plant_record(name, body)
+            for place, name, body in self.seed.records if self.seed and not known else []:
+                self._plant_record(place, name, body)
 
     def _plant_records(self) -> None:
         now = datetime_text(self.clock())
@@ -110,7 +117,7 @@ class Org:
         profile: dict[str, Stored] = {"Id": _PROFILE_ID, "Name": "System Administrator"}
         self.store.insert(self.schema.objects["Profile"], [profile | stamps])
         book: dict[str, Stored] = {
-            "Id": "01sEm0000000001MAA",
+            "Id": "01sEm0000000001IAA",
             "Name": "Standard Price Book",
             "IsActive": 1,
             "IsStandard": 1,
@@ -119,15 +126,15 @@ class Org:
         for one in ("Pricebook2", "User"):
             self.store.keep_number(self.schema.objects[one].key_prefix, 1)
 
-    def _plant_record(self, name: str, body: Json) -> None:
+    def _plant_record(self, place: str, name: str, body: Json) -> None:
         one = self.schema.objects[name]
         try:
             draft = self.reader.read(one, body, creating=True, writes_read_only=True)
         except ApiError as refused:
-            raise InvalidSeed(f"record of {name}: {refused.body[0]['message']}") from None
+            raise InvalidSeed(f"{place}: {refused.body[0]['message']}") from None
         (outcome,) = self.writer.create(one, [draft], Options(DEFAULT_USER.record_id, allow_duplicates=True))
         if outcome.problems:
-            raise InvalidSeed(f"record of {name}: {outcome.problems[0].code} {outcome.problems[0].message}")
+            raise InvalidSeed(f"{place}: {outcome.problems[0].code} {outcome.problems[0].message}")
 
     def _plant_user(self, user: User, number: int) -> str:
         """Add a user's record and return its Id."""
@@ -177,10 +184,18 @@ class Org:
 
     def everything(self, one: SObject, *, deleted: bool = False) -> list[Json]:
         """Return all records of an object with their non-null fields, in the order of creation."""
-        where = "" if deleted or not one.has_deleted else " WHERE IsDeleted = 0"
-        columns = ", ".join(quote(known.name) for known in one.stored)
-        sql = f"SELECT {columns} FROM {quote(one.name)}{where} ORDER BY rowid"  # noqa: S608 - names of the describe
-        return [_filled(one, row) for row in self.store.execute(sql)]
+        return [_filled(one, row) for row in self.store.execute(f"{_select(one, deleted=deleted)} ORDER BY rowid")]
+
+    def newest(self, one: SObject, *, start: int, most: int) -> list[Json]:
+        """Return records of an object with their non-null fields, the newest first, from position ``start`` on."""
+        sql = f"{_select(one)} ORDER BY rowid DESC LIMIT ? OFFSET ?"
+        return [_filled(one, row) for row in self.store.execute(sql, (most, start))]
+
+
+def _select(one: SObject, *, deleted: bool = False) -> str:
+    where = "" if deleted or not one.has_deleted else " WHERE IsDeleted = 0"
+    columns = ", ".join(quote(known.name) for known in one.stored)
+    return f"SELECT {columns} FROM {quote(one.name)}{where}"  # noqa: S608 - names of the describe
 
 
 def _filled(one: SObject, row: Row) -> Json:

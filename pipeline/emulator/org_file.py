@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from pipeline.emulator.auth import ConnectedApp, User
-from pipeline.emulator.duplicates import DuplicateRule, DuplicateRules
+from pipeline.emulator.duplicates import DuplicateRule
 from pipeline.emulator.ids import ALPHABET
 from pipeline.emulator.org import DEFAULT_USER, InvalidSeed, Seed
 from pipeline.emulator.schema import Field, Schema, SObject, field_of
@@ -38,11 +38,22 @@ _FIELD_KEYS = {
     "updateable": "updateable",
     "required": "required",
 }
+# Values that a field's keys must have; the others are checked where they are used.
+_FIELD_VALUES: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("length", "precision", "scale", "digits"), (int,)),
+    **dict.fromkeys(("unique", "external_id", "case_sensitive", "restricted"), (bool,)),
+    **dict.fromkeys(("createable", "updateable", "required"), (bool,)),
+    **dict.fromkeys(("label", "relationship", "children"), (str,)),
+    "values": (list,),
+    "to": (str, list),
+}
+_VALUE_NAMES = {int: "a whole number", bool: "true or false", str: "a text", list: "a list"}
 _FIELD_TYPES = frozenset(
     {"string", "textarea", "boolean", "int", "double", "currency", "percent", "date", "datetime", "email", "phone"}
     | {"url", "picklist", "multipicklist", "reference"}
 )
 _LENGTHS = {"string": 255, "textarea": 255}
+_PREFIX_LENGTH = 3
 _STAMPS = ("CreatedDate", "LastModifiedDate", "SystemModstamp")
 
 
@@ -85,7 +96,7 @@ class _Reader:
             self._rule(one, f"duplicate_rules[{n}]")
             for n, one in enumerate(_list(file.get("duplicate_rules"), "duplicate_rules"))
         ]
-        return Seed(users, apps, list(self._records(file.get("records"))), DuplicateRules(rules))
+        return Seed(users, apps, list(self._records(file.get("records"))), rules)
 
     def _object(self, given: Any, place: str) -> None:
         """Add an object with the fields that every custom object has; an existing one is only extended."""
@@ -96,6 +107,10 @@ class _Reader:
             return
         if not name.endswith("__c"):
             raise InvalidSeed(f"{place}: a custom object's name ends with __c, {name} does not")
+        prefix = str(one.get("key_prefix") or next(self._prefixes))
+        taken = self._schema.by_id(prefix)
+        if len(prefix) != _PREFIX_LENGTH or not set(prefix) <= set(ALPHABET) or taken is not None:
+            raise InvalidSeed(f"{place}: key_prefix {prefix!r} must be three letters or digits that no object has")
         label = str(one.get("label", name.removesuffix("__c").replace("_", " ")))
         self._schema.add(
             SObject(
@@ -103,7 +118,7 @@ class _Reader:
                     "name": name,
                     "label": label,
                     "labelPlural": one.get("plural", f"{label}s"),
-                    "keyPrefix": str(one.get("key_prefix") or next(self._prefixes)),
+                    "keyPrefix": prefix,
                     "custom": True,
                     "fields": _own_fields(label, auto_number=one.get("name_field") == "autonumber"),
                 }
@@ -129,6 +144,11 @@ class _Reader:
             raise InvalidSeed(f"{place}: a custom field's name ends with __c, {name} does not")
         told = {_FIELD_KEYS[key]: value for key, value in field.items() if key != "required"}
         told["custom"] = name.endswith("__c")
+        for key, kinds in _FIELD_VALUES.items():
+            if key in field and (
+                not isinstance(field[key], kinds) or (isinstance(field[key], bool) and bool not in kinds)
+            ):
+                raise InvalidSeed(f"{place}: {key} must be {' or '.join(_VALUE_NAMES[one_kind] for one_kind in kinds)}")
         told.setdefault("label", known.label if known else name.removesuffix("__c").replace("_", " "))
         told.setdefault("length", _LENGTHS.get(kind, told.get("length")))
         if told["length"] is None:
@@ -181,7 +201,7 @@ class _Reader:
             one.name, tuple(field.name for field in fields if field), rule.get("blocks", False) is True
         )
 
-    def _records(self, given: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    def _records(self, given: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
         for name, records in _mapping(given or {}, "records").items():
             one = self._schema.get(str(name))
             if one is None:
@@ -192,7 +212,7 @@ class _Reader:
                     if one.field(str(field)) is None and one.relationship(str(field)) is None:
                         raise InvalidSeed(f"{place}: {one.name} has no field {field!r}")
                 # YAML reads unquoted dates as dates; a request would have sent them as text.
-                yield one.name, {str(key): _plain(value) for key, value in record.items()}
+                yield place, one.name, {str(key): _plain(value) for key, value in record.items()}
 
 
 def _own_fields(label: str, *, auto_number: bool) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from email.parser import BytesParser
 from email.policy import HTTP
 from typing import Any
 
-from pipeline.emulator import errors
+from pipeline.emulator import errors, ids
 from pipeline.emulator.bulk import (
     DELIMITERS,
     FINISHED,
@@ -25,7 +25,8 @@ from pipeline.emulator.rest_rows import Rows
 from pipeline.emulator.router import Router
 
 _CSV = "text/csv"
-_RESULTS = ("successfulResults", "failedResults", "unprocessedrecords")
+# The guide spells the last one without a capital, some clients with one; the server takes either.
+_RESULTS = {name.lower(): name for name in ("successfulResults", "failedResults", "unprocessedrecords")}
 # A page of query results when the request names no other size.
 _PAGE = 50_000
 # A request that brings job and data together may hold this many characters (Bulk API 2.0 guide, multipart).
@@ -51,7 +52,10 @@ class BulkJobs:
         router.add("POST", "jobs/query", "bulk_query", self.create_query)
 
     def _job(self, call: Call, job_id: str) -> Job:
-        job = self.org.bulk.jobs.get(job_id) or self.org.bulk.jobs.get(job_id[:15])
+        try:
+            job = self.org.bulk.jobs.get(ids.canonical(job_id))
+        except ids.NotAnId:
+            job = None
         if job is None or job.kind != call.path[1]:
             raise errors.not_found()
         return job
@@ -109,7 +113,7 @@ class BulkJobs:
         given = call.json()
         wanted = given.get("state") if isinstance(given, dict) else None
         if wanted == "Aborted" and job.state not in FINISHED:
-            job.state = "Aborted"
+            self.org.bulk.abort(job)
         elif wanted == "UploadComplete" and job.kind == "ingest" and job.state == "Open":
             self.org.bulk.start(job, self.rows.options(call))
         else:
@@ -131,11 +135,12 @@ class BulkJobs:
     def results(self, call: Call, job_id: str, which: str) -> Reply:
         """Send a result file."""
         job = self._job(call, job_id)
-        if which not in _RESULTS:
+        name = _RESULTS.get(which.lower())
+        if name is None:
             raise errors.not_found()
         if job.state not in FINISHED:
             raise _wrong_state(f"Results are there when a job has ended; this one is {job.state}")
-        return Reply(200, result_file(job, which).encode(), content_type="text/csv;charset=UTF-8")
+        return Reply(200, result_file(job, name).encode(), content_type="text/csv;charset=UTF-8")
 
     def list_ingest(self, call: Call) -> Reply:
         """List ingest jobs."""
@@ -188,6 +193,8 @@ class BulkJobs:
 def _terms(given: Any, operations: frozenset[str]) -> Json:
     if not isinstance(given, dict):
         raise errors.json_invalid("A job is a JSON object")
+    if any(isinstance(value, dict | list) for value in given.values()):
+        raise errors.json_invalid("Every property of a job is a text or a number")
     if given.get("operation") not in operations:
         message = f"InvalidJob : operation must be one of {', '.join(sorted(operations))}"
         raise errors.refuse(400, "INVALIDJOB", message)

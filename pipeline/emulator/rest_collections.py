@@ -117,7 +117,7 @@ class Collections:
         return Reply(200, [outcome.as_result(tells_created=True) for outcome in outcomes])
 
     def _keyed_draft(self, one: SObject, known: Field, record: Json, position: int) -> Draft:
-        draft = self.org.reader.read(one, record, creating=True, path=("records", position), key=known)
+        draft = self.org.reader.read(one, record, creating=None, path=("records", position), key=known)
         if known.name != "Id" and draft.record_id is not None:
             message = "The Id field should not be specified in the sobject data."
             draft.problems.append(RecordError("INVALID_FIELD", message, ("Id",)))

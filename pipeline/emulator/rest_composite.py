@@ -24,6 +24,11 @@ _REFERENCE = re.compile(r"@\{([^}]*)\}")
 _REFERENCE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_]*", re.ASCII)
 _PATH_STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 _SERVICES = ("services", "data")
+_COLLECTIONS = ("composite", "sobjects")
+_QUERIES = frozenset({("query",), ("queryAll",)})
+# Resources of subrequests (REST API guide: Composite, Composite Batch).
+_IN_COMPOSITE = _QUERIES | {("sobjects",)}
+_IN_BATCH = _IN_COMPOSITE | {("limits",), ("search",), ("parameterizedSearch",), ("recent",)}
 
 
 class Composites:
@@ -48,11 +53,11 @@ class Composites:
             raise errors.refuse(400, "LIMIT_EXCEEDED", message)
         _check_reference_ids(requests)
         calls = [self._subcall(call, one) for one in requests]
-        heavy = sum(
-            1
-            for one in calls
-            if one.path[:1] in {("query",), ("queryAll",)} or one.path[:2] == ("composite", "sobjects")
-        )
+        for one in calls:
+            if one.path[:1] not in _IN_COMPOSITE and one.path[:2] != _COLLECTIONS:
+                message = f"The resource cannot be called in a composite request: {'/'.join(one.path)}"
+                raise errors.refuse(400, "INVALID_INPUT", message)
+        heavy = sum(1 for one in calls if one.path[:1] in _QUERIES or one.path[:2] == _COLLECTIONS)
         if heavy > MOST_HEAVY:
             message = f"The composite request may have at most {MOST_HEAVY} sObject Collections and query subrequests"
             raise errors.refuse(400, "LIMIT_EXCEEDED", message)
@@ -60,11 +65,11 @@ class Composites:
         replies: list[Reply] = []
         try:
             with self.org.store.transaction():
-                self._run(requests, calls, replies, halts=all_or_none)
-                if all_or_none and any(reply.status >= HTTPStatus.BAD_REQUEST for reply in replies):
+                self._run(requests, calls, replies)
+                if all_or_none and any(map(_has_failed, replies)):
                     raise RolledBack  # noqa: TRY301  (leaves the transaction)
         except RolledBack:
-            failed = next(position for position, reply in enumerate(replies) if reply.status >= HTTPStatus.BAD_REQUEST)
+            failed = next(position for position, reply in enumerate(replies) if _has_failed(reply))
             halted = [errors.refuse(400, "PROCESSING_HALTED", errors.HALTED).body[0]]
             replies = [
                 replies[position] if position == failed else Reply(400, halted) for position in range(len(requests))
@@ -80,14 +85,14 @@ class Composites:
         ]
         return Reply(200, {"compositeResponse": shown})
 
-    def _run(self, requests: list[Json], calls: list[Call], replies: list[Reply], *, halts: bool) -> None:
+    def _run(self, requests: list[Json], calls: list[Call], replies: list[Reply]) -> None:
         results: dict[str, Reply] = {}
         for one, sub in zip(requests, calls, strict=True):
-            reply = self._run_one(one, sub, results, halts=halts)
+            reply = self._run_one(one, sub, results)
             results[one["referenceId"]] = reply
             replies.append(reply)
 
-    def _run_one(self, one: Json, sub: Call, results: dict[str, Reply], *, halts: bool) -> Reply:
+    def _run_one(self, one: Json, sub: Call, results: dict[str, Reply]) -> Reply:
         try:
             url = _fill(one["url"], results)
             if url != one["url"]:
@@ -102,7 +107,6 @@ class Composites:
             return Reply(400, [errors.refuse(400, "PROCESSING_HALTED", message).body[0]])
         except ApiError as refused:
             return Reply(refused.status, refused.body)
-        del halts
         return reply
 
     def _subcall(self, call: Call, one: Json) -> Call:
@@ -144,6 +148,8 @@ class Composites:
         try:
             sub = self._subcall(call, {"method": one.get("method"), "url": full, "referenceId": "batch"})
             sub.decoded = one.get("richInput")
+            if sub.path[:1] not in _IN_BATCH:
+                raise errors.not_found()
             return self.router.answer(sub)
         except ApiError as refused:
             return Reply(refused.status, refused.body)
@@ -192,9 +198,8 @@ class _Planter:
         if self._count > self.MOST_RECORDS or depth > self.MOST_LEVELS or len(self._types) > self.MOST_TYPES:
             message = "The request has too many records, levels or types"
             raise errors.refuse(400, "LIMIT_EXCEEDED", message)
-        attributes = record.get("attributes") or {}
-        reference_id = attributes.get("referenceId")
-        if attributes_type(record) is None or not reference_id:
+        reference_id = record["attributes"].get("referenceId") if attributes_type(record) else None
+        if not isinstance(reference_id, str) or not reference_id:
             message = "Every record needs attributes with a type and a referenceId"
             raise errors.refuse(400, "INVALID_INPUT", message)
         own, nested = {}, []
@@ -232,6 +237,15 @@ class _UnresolvedError(Exception):
     def __init__(self, path: str, *, failed: bool) -> None:
         super().__init__(path)
         self.failed = failed
+
+
+def _has_failed(reply: Reply) -> bool:
+    """Whether a subrequest stops an all-or-none composite: it was refused, or a record of its collection was."""
+    if reply.status >= HTTPStatus.BAD_REQUEST:
+        return True
+    return isinstance(reply.body, list) and any(
+        isinstance(one, dict) and one.get("success") is False for one in reply.body
+    )
 
 
 def _fill(text: str, results: dict[str, Reply]) -> Any:

@@ -44,6 +44,23 @@ def versions() -> list[Json]:
     return found
 
 
+def _limit(given: Any, default: int) -> int:
+    """Return a limit of a search, which a query string has as text."""
+    if given is None:
+        return default
+    if not str(given).isdecimal():
+        raise errors.refuse(400, "MALFORMED_SEARCH", "a limit is a whole number")
+    return min(int(str(given)[:9]), _MOST_FOUND)
+
+
+def _field_names(given: Any) -> list[str]:
+    """Return the fields that a search asks for: a list, or in a query string their names with commas between."""
+    names = given.split(",") if isinstance(given, str) else given or []
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise errors.json_invalid("fields must be a list of names")
+    return names
+
+
 class Reading:
     """Answers for queries, searches and limits."""
 
@@ -104,20 +121,24 @@ class Reading:
     def parameterized_search(self, call: Call) -> Reply:
         """Answer a search given as parameters."""
         given: Json = dict(call.query) if call.method == "GET" else call.json()
+        if not isinstance(given, dict):
+            raise errors.json_invalid("The search must be an object")
         term = str(given.get("q", "")).strip()
         if not term:
             raise errors.refuse(400, "MALFORMED_SEARCH", "search term is required")
         group = str(given.get("in", "ALL")).upper()
         objects = given.get("sobjects") or given.get("sobject") or []
-        objects = [{"name": objects}] if isinstance(objects, str) else objects
-        general = given.get("fields") or ["Id"]
-        general = general.split(",") if isinstance(general, str) else general
-        overall = int(given.get("overallLimit", _MOST_FOUND))
+        objects = [{"name": name} for name in objects.split(",")] if isinstance(objects, str) else objects
+        if not isinstance(objects, list) or not all(isinstance(asked, dict) for asked in objects):
+            raise errors.json_invalid("sobjects must be a list of objects")
+        general = _field_names(given.get("fields")) or ["Id"]
+        overall = _limit(given.get("overallLimit"), _MOST_FOUND)
+        default = _limit(given.get("defaultLimit"), _MOST_FOUND)
         found: list[Json] = []
         for asked in objects or [{"name": name} for name in self._searchable()]:
             one = self._object(str(asked.get("name")))
-            limit = min(int(asked.get("limit") or given.get("defaultLimit") or _MOST_FOUND), overall - len(found))
-            fields = [str(field) for field in asked.get("fields") or general]
+            limit = min(_limit(asked.get("limit"), default), overall - len(found))
+            fields = _field_names(asked.get("fields")) or general
             found += self._find(call, one, term, group, fields, str(asked.get("where") or ""), limit)
         return Reply(200, {"searchRecords": found})
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime, parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote
@@ -23,6 +23,9 @@ from pipeline.emulator.writes import Options, Outcome
 _BODY_ON_UPDATE = 46.0
 # A last path segment with such an ending is taken for a file, as the REST API guide warns about e-mail addresses.
 _FILE_ENDINGS = (".inc",)
+# The span that changes can be asked for: it ends a minute after its start, which lies at most 30 days back.
+_SHORTEST_SPAN = timedelta(minutes=1)
+_OLDEST_START = timedelta(days=30)
 
 
 class Rows:
@@ -64,7 +67,6 @@ class Rows:
         return Options(
             call.user_id,
             allow_duplicates=rule.get("allowsave", "").lower() == "true",
-            include_record_details=rule.get("includerecorddetails", "").lower() == "true",
             faults=of_records if faults.rules else None,
         )
 
@@ -82,7 +84,8 @@ class Rows:
         """Describe an object briefly and list recent records."""
         one = self.object(name)
         shown = one.name_field.name if one.name_field else "Id"
-        sql = f'SELECT Id, "{shown}" FROM "{one.name}" ORDER BY rowid DESC LIMIT 5'  # noqa: S608 - names of the describe
+        where = " WHERE IsDeleted = 0" if one.has_deleted else ""
+        sql = f'SELECT Id, "{shown}" FROM "{one.name}"{where} ORDER BY rowid DESC LIMIT 5'  # noqa: S608 - names of the describe
         recent = [
             {
                 "attributes": {"type": one.name, "url": f"{call.root}/sobjects/{one.name}/{record_id}"},
@@ -298,19 +301,23 @@ class Rows:
 
     def updated(self, call: Call, name: str) -> Reply:
         """List the Ids changed in a span of time."""
-        one, start, end = self.object(name), *_span(call)
-        sql = f'SELECT Id FROM "{one.name}" WHERE IsDeleted = 0 AND SystemModstamp >= ? AND SystemModstamp <= ?'  # noqa: S608
-        found = [row[0] for row in self.org.store.execute(sql, (start, end))]
+        one, start, end = self.object(name), *_span(call, self.org.clock())
+        found = [record_id for record_id, _ in self._changed(one, start, end, deleted=False)]
         return Reply(200, {"ids": found, "latestDateCovered": end})
+
+    def _changed(self, one: SObject, start: str, end: str, *, deleted: bool) -> list[tuple[str, str]]:
+        """Return the Ids of records changed in a span, and when; objects without a recycle bin have none deleted."""
+        if deleted and not one.has_deleted:
+            return []
+        where = f" AND IsDeleted = {int(deleted)}" if one.has_deleted else ""
+        sql = f'SELECT Id, SystemModstamp FROM "{one.name}" WHERE SystemModstamp BETWEEN ? AND ?{where} ORDER BY rowid'  # noqa: S608 - names of the describe
+        return list(self.org.store.execute(sql, (start, end)))
 
     def deleted(self, call: Call, name: str) -> Reply:
         """List the Ids deleted in a span of time."""
-        one, start, end = self.object(name), *_span(call)
-        sql = (
-            f'SELECT Id, SystemModstamp FROM "{one.name}"'  # noqa: S608 - the name comes from the describe
-            " WHERE IsDeleted = 1 AND SystemModstamp >= ? AND SystemModstamp <= ?"
-        )
-        found = [{"id": row[0], "deletedDate": row[1]} for row in self.org.store.execute(sql, (start, end))]
+        one, start, end = self.object(name), *_span(call, self.org.clock())
+        changed = self._changed(one, start, end, deleted=True)
+        found = [{"id": record_id, "deletedDate": when} for record_id, when in changed]
         earliest = found[0]["deletedDate"] if found else start
         return Reply(200, {"deletedRecords": found, "earliestDateAvailable": earliest, "latestDateCovered": end})
 
@@ -329,14 +336,20 @@ def _as_object(body: Any) -> Json:
     return body
 
 
-def _span(call: Call) -> tuple[str, str]:
-    """Return start and end of a span in stored form; raise 400."""
-    texts = []
+def _span(call: Call, now: float) -> tuple[str, str]:
+    """Return start and end of a span in stored form; raise 400 (SOAP API guide: getUpdated, getDeleted)."""
+    moments = []
     for name in ("start", "end"):
         try:
             # A plus sign that was not encoded arrives as a blank.
-            texts.append(read_datetime(call.query[name].replace(" ", "+")).strftime(DATETIME_FORMAT))
+            moments.append(read_datetime(call.query[name].replace(" ", "+")))
         except (KeyError, ValueError):
             message = f"{name} must be an ISO 8601 date and time"
             raise errors.refuse(400, "INVALID_REPLICATION_DATE", message) from None
-    return texts[0], texts[1]
+    start, end = moments
+    if end - start < _SHORTEST_SPAN:
+        message = "endDate should be greater than startDate by at least one minute"
+        raise errors.refuse(400, "INVALID_REPLICATION_DATE", message)
+    if start.timestamp() < now - _OLDEST_START.total_seconds():
+        raise errors.refuse(400, "INVALID_REPLICATION_DATE", "startDate cannot be more than 30 days ago")
+    return start.strftime(DATETIME_FORMAT), end.strftime(DATETIME_FORMAT)

@@ -21,7 +21,7 @@ class Route:
 
 
 class Router:
-    """Finds handlers. Patterns that were added first win, so fixed words go before placeholders."""
+    """Finds handlers. Where patterns overlap, the one whose fixed words come first wins, whichever was added first."""
 
     def __init__(self) -> None:
         self._routes: dict[tuple[int, str], list[Route]] = {}
@@ -35,6 +35,7 @@ class Router:
                 route.handlers.update(dict.fromkeys(methods.split(), handler))
                 return
         routes.append(Route(segments, resource, dict.fromkeys(methods.split(), handler)))
+        routes.sort(key=lambda route: [segment[0] == "{" for segment in route.segments])
 
     def find(self, path: tuple[str, ...]) -> tuple[Route, list[str]] | None:
         """Return the route of a path and the values of its placeholders."""

@@ -76,9 +76,12 @@ class Rules:
     # Columns of the record as it is, which an update needs to know.
     needs: tuple[str, ...] = ()
 
-    def check(self, change: Change, store: Store) -> list[RecordError]:
-        """Return what is wrong with the record as a whole."""
-        del change, store
+    def check(self, change: Change, store: Store, taken: set[tuple[Stored, ...]]) -> list[RecordError]:
+        """Return what is wrong with the record as a whole.
+
+        ``taken`` is shared by the records of one call: what only one of them may be.
+        """
+        del change, store, taken
         return []
 
     def derive(self, change: Change, store: Store) -> None:
@@ -102,9 +105,9 @@ class LeadRules(PersonRules):
 
     needs: tuple[str, ...] = (*PersonRules.needs, "IsConverted")
 
-    def check(self, change: Change, store: Store) -> list[RecordError]:
+    def check(self, change: Change, store: Store, taken: set[tuple[Stored, ...]]) -> list[RecordError]:
         """Refuse a change of a converted lead."""
-        del store
+        del store, taken
         return [errors.converted()] if change.old.get("IsConverted") else []
 
 
@@ -164,8 +167,9 @@ class ActivityRules(Rules):
 
     needs: tuple[str, ...] = ("WhoId", "WhatId")
 
-    def check(self, change: Change, store: Store) -> list[RecordError]:
+    def check(self, change: Change, store: Store, taken: set[tuple[Stored, ...]]) -> list[RecordError]:
         """Check Who and What."""
+        del taken
         who = change.text("WhoId")
         if not who.startswith("00Q") or not change.touches("WhoId", "WhatId"):
             return []
@@ -210,7 +214,7 @@ class EventRules(ActivityRules):
 
     needs = (*ActivityRules.needs, "StartDateTime", "EndDateTime", "DurationInMinutes", "IsAllDayEvent")
 
-    def check(self, change: Change, store: Store) -> list[RecordError]:
+    def check(self, change: Change, store: Store, taken: set[tuple[Stored, ...]]) -> list[RecordError]:
         """Require a start and an end."""
         missing = []
         if change.creating:
@@ -218,7 +222,7 @@ class EventRules(ActivityRules):
                 missing.append("DurationInMinutes")
             if not (change.get("ActivityDateTime") or change.get("StartDateTime") or change.get("ActivityDate")):
                 missing.append("ActivityDateTime")
-        found = super().check(change, store)
+        found = super().check(change, store, taken)
         return [*found, errors.required_missing(tuple(missing))] if missing else found
 
     def derive(self, change: Change, store: Store) -> None:
@@ -248,7 +252,7 @@ class CampaignMemberRules(Rules):
 
     needs = ("CampaignId", "LeadId", "ContactId")
 
-    def check(self, change: Change, store: Store) -> list[RecordError]:
+    def check(self, change: Change, store: Store, taken: set[tuple[Stored, ...]]) -> list[RecordError]:
         """Require exactly one person, who is no member yet."""
         if not change.creating:
             return []
@@ -261,11 +265,15 @@ class CampaignMemberRules(Rules):
         column = "LeadId" if lead else "ContactId"
         one = store.schema.objects["CampaignMember"]
         store.index(one, one.fields["CampaignId"])
-        taken = store.execute(
+        member = (change.get("CampaignId"), lead or contact)
+        known = store.execute(
             f'SELECT 1 FROM CampaignMember WHERE IsDeleted = 0 AND CampaignId = ? AND "{column}" = ?',  # noqa: S608 - one of two
-            (change.get("CampaignId"), lead or contact),
+            member,
         ).fetchone()
-        return [RecordError("DUPLICATE_VALUE", "Already a campaign member.")] if taken else []
+        if known or member in taken:
+            return [RecordError("DUPLICATE_VALUE", "Already a campaign member.")]
+        taken.add(member)
+        return []
 
     def derive(self, change: Change, store: Store) -> None:
         """Set HasResponded and copy the person's details."""

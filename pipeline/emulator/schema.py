@@ -32,6 +32,7 @@ _SOAP = {
     "address": "urn:address",
 }
 _LENGTHS = {"id": 18, "reference": 18, "phone": 40, "email": 80, "url": 255, "picklist": 255, "combobox": 255}
+_LENGTHS |= {"multipicklist": 4_099}
 
 
 @dataclass(slots=True, eq=False)

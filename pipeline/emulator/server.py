@@ -16,15 +16,19 @@ from pipeline.emulator import org_file
 from pipeline.emulator.control import Control
 from pipeline.emulator.gate import Gate, Receive, Scope, Send
 from pipeline.emulator.limits import DEFAULT_DAILY_LIMIT
-from pipeline.emulator.org import Org
+from pipeline.emulator.org import InvalidSeed, Org
+from pipeline.emulator.page import Page
 from pipeline.emulator.rest_bulk import BulkJobs
 from pipeline.emulator.rest_collections import Collections
 from pipeline.emulator.rest_composite import Composites
+from pipeline.emulator.rest_layouts import Layouts
 from pipeline.emulator.rest_query import Reading
 from pipeline.emulator.rest_rows import Rows
+from pipeline.emulator.rest_users import Passwords
 from pipeline.emulator.router import Router
 from pipeline.emulator.schema import Schema, standard_objects
 
+LOOPBACK = "127.0.0.1"
 # Longer than any test or demo waits between two requests; a real org keeps connections open for minutes too.
 _KEEP_ALIVE_S = 75
 # A start that takes longer than this has failed.
@@ -43,16 +47,18 @@ class _Protocol(HttpToolsProtocol):
 class Application:
     """The ASGI application: the API's paths go to the gate, everything else to the control API and the page."""
 
-    def __init__(self, org: Org, *, latency_ms: float = 0.0) -> None:
+    def __init__(self, org: Org, *, latency_ms: float = 0.0, host: str = LOOPBACK) -> None:
         self.org = org
         router = Router()
         rows = Rows(org, router)
+        Layouts(rows, router)
+        Passwords(org, router)
         Collections(org, rows, router)
         Composites(org, rows, router)
         Reading(org, router)
         BulkJobs(org, rows, router)
         self.gate = Gate(org, router, latency_ms=latency_ms)
-        self._rest: ASGIApp = Starlette(routes=Control(org).routes())
+        self._rest: ASGIApp = Starlette(routes=[*Control(org).routes(), *Page(org, host).routes()])
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -64,23 +70,29 @@ class Application:
 
 def build(
     *,
+    host: str = LOOPBACK,
     latency_ms: float = 0.0,
     daily_limit: int = DEFAULT_DAILY_LIMIT,
     org_path: str | None = None,
     path: str | None = None,
 ) -> Application:
-    """Put an emulator together; ``org_path`` names an org file (YAML), ``path`` a database file to keep."""
+    """Put an emulator together; ``org_path`` names an org file (YAML), ``path`` a database file to keep.
+
+    ``host`` is the name by which the page may be asked for, beside localhost and addresses.
+    """
     schema = Schema(standard_objects())
     seed = org_file.load(org_path, schema) if org_path else None
-    org = Org(schema=schema, seed=seed, path=path, daily_limit=daily_limit)
-    return Application(org, latency_ms=latency_ms)
+    try:
+        org = Org(schema=schema, seed=seed, path=path, daily_limit=daily_limit)
+    except InvalidSeed as problem:
+        raise InvalidSeed(f"{org_path}: {problem}") from None
+    return Application(org, latency_ms=latency_ms, host=host)
 
 
 def listen(host: str, port: int) -> socket.socket:
     """Return a listening socket; port 0 takes a free one."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # asyncio switches Nagle off only on sockets that say they are TCP; without it each reply waits for an
-    # acknowledgement.
+    # asyncio switches Nagle off only on sockets that say they are TCP; with it each reply waits for an acknowledgement.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind((host, port))
@@ -105,7 +117,7 @@ def _server(application: Application) -> uvicorn.Server:
 
 def serve(
     *,
-    host: str = "127.0.0.1",
+    host: str = LOOPBACK,
     port: int = 0,
     latency_ms: float = 0.0,
     daily_limit: int = DEFAULT_DAILY_LIMIT,
@@ -114,7 +126,7 @@ def serve(
     ready: Callable[[str], None] | None = None,
 ) -> None:
     """Serve until interrupted; ``ready`` is called with the address once connections are taken."""
-    application = build(latency_ms=latency_ms, daily_limit=daily_limit, org_path=org_path, path=path)
+    application = build(host=host, latency_ms=latency_ms, daily_limit=daily_limit, org_path=org_path, path=path)
     listener = listen(host, port)
     if ready is not None:
         ready(address_of(listener))
@@ -134,7 +146,7 @@ def address_of(listener: socket.socket) -> str:
 class Running:
     """An emulator in a thread of this process; ``url`` is its address. Use it as a context manager."""
 
-    def __init__(self, application: Application, *, host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(self, application: Application, *, host: str = LOOPBACK, port: int = 0) -> None:
         self.application = application
         self._listener = listen(host, port)
         self.url = address_of(self._listener)

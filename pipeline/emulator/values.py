@@ -27,7 +27,11 @@ _EMAIL = re.compile(
 _DATETIME = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)(?:T(\d\d):(\d\d)(?::(\d\d)(?:[.,]\d+)?)?(Z|[+-]\d\d:?\d\d)?)?", re.ASCII | re.IGNORECASE
 )
-_INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
+# More digits than any field holds are no number at all.
+_INTEGER = re.compile(r"[+-]?\d{1,100}", re.ASCII)
+_DECIMAL = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
+# Half of a character pair, which JSON can escape and UTF-8 cannot hold; Java writes a question mark for it.
+_SURROGATE = re.compile("[\ud800-\udfff]")
 # What a CSV cell of a boolean field may say (Bulk API 2.0 guide, valid field formats).
 _BOOLEAN_CELLS = dict.fromkeys(("yes", "y", "true", "on", "1"), "true")
 _BOOLEAN_CELLS |= dict.fromkeys(("no", "n", "false", "off", "0"), "false")
@@ -132,6 +136,8 @@ def _text(field: Field) -> Check:
         text = value.strip()
         if not text:
             return None
+        if not text.isascii():
+            text = _SURROGATE.sub("?", text)
         if len(text) > length:
             message = f"{label}: data value too large: {text} (max length={length})"
             raise Refused(RecordError("STRING_TOO_LONG", message, (name,)))
@@ -210,10 +216,9 @@ def _number(field: Field) -> Check:
         if isinstance(value, str):
             if not value.strip():
                 return None
-            try:
-                value = float(value)
-            except ValueError:
-                raise Unreadable(field.type, value) from None
+            if not _DECIMAL.fullmatch(value.strip()):
+                raise Unreadable(field.type, value)
+            value = float(value)
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             raise Unreadable(field.type, value)
         if not -bound < value < bound:

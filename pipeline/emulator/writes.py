@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from pipeline.emulator import errors, ids
+from pipeline.emulator import errors, ids, references
 from pipeline.emulator.drafts import Draft
 from pipeline.emulator.duplicates import DuplicateRules
 from pipeline.emulator.errors import Json, RecordError
@@ -17,8 +17,6 @@ from pipeline.emulator.values import Stored, datetime_text, wrong_type_id
 
 # Of one Id in one update call, how many occurrences are applied (SOAP API guide, update()).
 MOST_UPDATES_OF_ONE_ID = 12
-# The record type that every record has whose object defines none.
-MASTER_RECORD_TYPE = "012000000000000AAA"
 
 
 @dataclass(slots=True)
@@ -53,7 +51,6 @@ class Options:
 
     user_id: str
     allow_duplicates: bool = False
-    include_record_details: bool = False
     faults: RecordFaults | None = None
 
 
@@ -87,14 +84,16 @@ class Writer:
                 outcome.problems.append(RecordError("INVALID_FIELD_FOR_INSERT_UPDATE", message, ("Id",)))
             self._complete(one, draft)
         self._apply_faults(one, drafts, outcomes, options)
-        self._check_references(one, drafts)
-        if "OwnerId" in one.fields:
-            self._give_owners(one, drafts, options.user_id)
+        references.check(self._store, one, drafts)
+        references.check_owners(self._store, one, drafts)
         rules = rules_of(one.name)
         changes = [Change(draft.values, {}, now) for draft in drafts]
+        identities: set[tuple[Stored, ...]] = set()
         for draft, change in zip(drafts, changes, strict=True):
+            if "OwnerId" in one.fields and draft.values.get("OwnerId") is None:
+                draft.values["OwnerId"] = options.user_id
             if not draft.problems:
-                draft.problems.extend(rules.check(change, self._store))
+                draft.problems.extend(rules.check(change, self._store, identities))
         self._check_unique(one, drafts, [None] * len(drafts))
         self._duplicates.check(self._store, one, drafts, options)
         sequence = self._sequence(one)
@@ -152,17 +151,19 @@ class Writer:
         for draft, outcome in zip(drafts, outcomes, strict=True):
             row = found.get(str(outcome.record_id))
             old = dict(zip(needs, row, strict=True)) if row else {}
-            change = Change(draft.values, old or {"Id": outcome.record_id}, now)
-            changes.append(change)
+            changes.append(Change(draft.values, old or {"Id": outcome.record_id}, now))
             if row is None:
                 draft.problems[:] = [errors.no_such_reference()]
             elif old.get("IsDeleted"):
                 draft.problems[:] = [errors.deleted()]
             else:
                 self._check_not_emptied(one, draft)
-                draft.problems.extend(rules.check(change, self._store))
         self._apply_faults(one, drafts, outcomes, options)
-        self._check_references(one, drafts)
+        references.check(self._store, one, drafts)
+        references.check_owners(self._store, one, drafts)
+        for draft, change in zip(drafts, changes, strict=True):
+            if not draft.problems:
+                draft.problems.extend(rules.check(change, self._store, set()))
         self._check_unique(one, drafts, [outcome.record_id for outcome in outcomes])
         stamps = {"LastModifiedDate": now, "LastModifiedById": options.user_id, "SystemModstamp": now}
         known = {name: value for name, value in stamps.items() if name in one.fields}
@@ -199,8 +200,7 @@ class Writer:
                 message = f"Duplicate external id specified: {values[position]}"
                 draft.problems.append(RecordError("DUPLICATE_VALUE", message, (key.name,)))
             elif len(found) > 1:
-                message = f"{key.label}: more than one record found for external id field: [{', '.join(found)}]"
-                draft.problems.append(RecordError("DUPLICATE_EXTERNAL_ID", message))
+                draft.problems.append(errors.several_found(key.label, found))
             elif found:
                 draft.record_id = found[0]
                 # The value that matched stays as the record has it.
@@ -208,6 +208,9 @@ class Writer:
                 updates.append(position)
                 continue
             creates.append(position)
+        for positions, creating in ((creates, True), (updates, False)):
+            for position in positions:
+                drafts[position].forbid(one, creating=creating, key=key)
         outcomes: dict[int, Outcome] = {}
         with self._store.transaction():
             for positions, write in ((creates, self.create), (updates, self.update)):
@@ -220,6 +223,7 @@ class Writer:
         outcomes: list[Outcome] = []
         with self._store.transaction():
             for draft in drafts:
+                draft.forbid(one, creating=not draft.record_id)
                 write = self.update if draft.record_id else self.create
                 outcomes += write(one, [draft], options)
         return outcomes
@@ -323,81 +327,6 @@ class Writer:
         for draft, problem in zip(drafts, options.faults(one, shown), strict=True):
             if problem is not None and not draft.problems:
                 draft.problems.append(problem)
-
-    def _check_references(self, one: SObject, drafts: Sequence[Draft]) -> None:  # noqa: C901, PLR0912  (as upsert)
-        """Resolve parents named by external Id, and check that every record pointed at exists."""
-        for draft in drafts:
-            for reference, target, key, value in draft.links:
-                self._follow_link(draft, reference, target, key, value)
-            draft.links.clear()
-        wanted: dict[str, set[str]] = {}
-        for draft in drafts:
-            for name in draft.values.keys() & one.references.keys():
-                value = draft.values[name]
-                if isinstance(value, str) and value != MASTER_RECORD_TYPE:
-                    wanted.setdefault(value[:3], set()).add(value)
-        if not wanted:
-            return
-        alive: dict[str, bool] = {}
-        for record_ids in wanted.values():
-            target_object = self._store.schema.by_id(next(iter(record_ids)))
-            if target_object is not None:
-                needs = ("IsDeleted",) if target_object.has_deleted else ()
-                for record_id, row in self._store.rows(target_object, needs, sorted(record_ids)).items():
-                    alive[record_id] = not any(row)
-        for draft in drafts:
-            for name in draft.values.keys() & one.references.keys():
-                value = draft.values[name]
-                if isinstance(value, str) and value != MASTER_RECORD_TYPE:
-                    problem = self._reference_problem(one.references[name], value, alive)
-                    if problem is not None:
-                        draft.problems.append(problem)
-
-    def _reference_problem(self, reference: Field, value: str, alive: dict[str, bool]) -> RecordError | None:
-        target = self._store.schema.by_id(value)
-        if target is not None and target.name not in reference.reference_to:
-            return wrong_type_id(reference, value)
-        if value not in alive:
-            return errors.no_such_reference(reference.name)
-        return None if alive[value] else errors.deleted()
-
-    def _give_owners(self, one: SObject, drafts: Sequence[Draft], user_id: str) -> None:
-        """Give records without an owner to the user; an owner must be active."""
-        for draft in drafts:
-            owner = draft.values.get("OwnerId")
-            if owner is None:
-                draft.values["OwnerId"] = user_id
-            elif isinstance(owner, str) and owner.startswith("005") and owner != user_id:
-                row = self._store.rows(self._store.schema.objects["User"], ("IsActive",), [owner]).get(owner)
-                if row is not None and not row[0]:
-                    message = f"operation performed with inactive user [{owner}] as owner of {one.name.lower()}"
-                    draft.problems.append(RecordError("INACTIVE_OWNER_OR_USER", message, ("OwnerId",)))
-
-    def _follow_link(self, draft: Draft, reference: Field, target: str | None, key: str, value: object) -> None:
-        name = target or reference.reference_to[0]
-        one = self._store.schema.get(name)
-        known = one.field(key) if one is not None else None
-        if one is None or known is None or not known.is_key:
-            message = f"Field name provided, {key} is not an External ID or indexed field for {name}"
-            draft.problems.append(RecordError("INVALID_FIELD", message, ()))
-            return
-        if value is None:
-            draft.values[reference.name] = None
-            return
-        if known.name == "Id":
-            draft.values[reference.name] = str(value)
-            return
-        shown = str(value)
-        found = self._store.matching(one, known, [shown])
-        if len(found) == 1:
-            draft.values[reference.name] = found[0][1]
-        elif found:
-            matches = ", ".join(record_id for _, record_id in found)
-            message = f"{known.label}: more than one record found for external id field: [{matches}]"
-            draft.problems.append(RecordError("DUPLICATE_EXTERNAL_ID", message))
-        else:
-            message = f"Foreign key external ID: {shown.lower()} not found for field {known.name} in entity {one.name}"
-            draft.problems.append(RecordError("INVALID_FIELD", message))
 
     def _check_unique(self, one: SObject, drafts: Sequence[Draft], own: Sequence[str | None]) -> None:
         """Refuse values of unique fields that another record has, or an earlier one of the same call."""

@@ -26,6 +26,8 @@ for i = 4, #ARGV do
   if not held then
     lost[#lost + 1] = key
   else
+    -- First what frees memory: after that a full server refuses nothing of a script.
+    redis.call('ZREM', base .. 'claims', key)
     local attempts = redis.call('HGET', base .. 'attempts', key) or '0'
     for _, letter in ipairs(settled.bury) do
       local operation = redis.call('LINDEX', inbox, letter[1])
@@ -44,7 +46,6 @@ for i = 4, #ARGV do
     end
 
     for value in string.gmatch(key, '[^&]+') do redis.call('DEL', base .. 'lock:' .. value) end
-    redis.call('ZREM', base .. 'claims', key)
     if #kept > 0 then
       redis.call('ZADD', base .. 'ready', now + settled.delay_ms, key)
       if settled.attempt then redis.call('HINCRBY', base .. 'attempts', key, 1) end

@@ -1,15 +1,17 @@
 """What could not be delivered and why, and the figures of what became of every message."""
 
 import json
+import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, cast
 
 from redis import Redis
 
-from pipeline.inbox.scripts import Call, Script, run_together
+from pipeline.inbox.scripts import Script
+from pipeline.operation import decode
 
-_receive = Script("receive")
+_receive, _retry, _readmit = Script("receive"), Script("retry"), Script("readmit")
 
 EVENTS = "events"  # where the dead letters stand that never became an operation on an object
 
@@ -38,26 +40,26 @@ class DeadLetter:
     operation: Any  # None for an event that was rejected
 
     @property
+    def key(self) -> str | None:
+        """The record key of its operation; None where there is none, or none of a format this version reads."""
+        try:
+            return decode(json.dumps(self.operation).encode()).key
+        except ValueError:
+            return None
+
+    @property
     def time_ms(self) -> int:
         """Unix time at which it was buried."""
         return int(self.id.split("-", maxsplit=1)[0])
 
 
-def receiving(receipts: Iterable[Receipt], *, seen_s: int = 86_400) -> Call:
-    """Return the call that counts what became of messages, each once in `seen_s` seconds.
-
-    It answers how many were new, and is made together with the appends of the messages' operations, after them.
-    """
+def receive(redis: Redis, receipts: Iterable[Receipt], *, seen_s: int = 86_400) -> int:
+    """Count what became of messages, each once in `seen_s` seconds; returns how many were new."""
     arguments: list[str] = []
     for receipt in receipts:
         event = json.dumps(receipt.event, default=repr) if receipt.outcome == "rejected" else ""
         arguments += (receipt.message_id, receipt.outcome, receipt.reason, event)
-    return _receive.call(_base(EVENTS), seen_s, *arguments)
-
-
-def receive(redis: Redis, receipts: Iterable[Receipt], *, seen_s: int = 86_400) -> int:
-    """Count what became of messages, by itself; returns how many were new."""
-    return int(run_together(redis, [receiving(receipts, seen_s=seen_s)])[0])
+    return int(_receive(redis, _base(EVENTS), seen_s, *arguments))
 
 
 def received(redis: Redis) -> dict[str, int]:
@@ -82,6 +84,30 @@ def find_dead_letter(redis: Redis, object_name: str, letter_id: str) -> DeadLett
 def count_dead_letters(redis: Redis, object_name: str) -> int:
     """Count the dead letters of an object (or "events")."""
     return redis.xlen(_base(object_name) + "dead")
+
+
+def retry(
+    redis: Redis, object_name: str, letters: Iterable[DeadLetter], *, wake_s: float = 15.0
+) -> tuple[int, str | None]:
+    """Move dead letters back into their inboxes; returns how many, and the token of a wake-up that has to be sent.
+
+    Letters that are gone by now are passed by, and so are those without a key.
+    """
+    wake = secrets.token_hex(8)
+    arguments = [part for letter in letters if (key := letter.key) is not None for part in (letter.id, key)]
+    moved, woken = _retry(redis, _base(object_name), round(wake_s * 1000), wake, *arguments)
+    return int(moved), wake if woken else None
+
+
+def readmit(redis: Redis, letter: DeadLetter, outcome: Outcome) -> bool:
+    """End the dead letter of a rejected event that was taken in after all; False where it is gone by now."""
+    return bool(_readmit(redis, _base(EVENTS), letter.id, outcome))
+
+
+def drop(redis: Redis, object_name: str, letters: Iterable[DeadLetter]) -> int:
+    """Delete dead letters for good; returns how many there were."""
+    ids = [letter.id for letter in letters]
+    return redis.xdel(_base(object_name) + "dead", *ids) if ids else 0
 
 
 def _base(object_name: str) -> str:

@@ -9,15 +9,17 @@ from typing import Any, cast
 from redis import Redis
 
 from pipeline.inbox.claims import Appended, Batch, Claim, Empty, Settlement, Swept, Wait, Waiting
+from pipeline.inbox.results import ReadResult, keep_results
 from pipeline.inbox.scripts import Call, Script, run_together
 from pipeline.operation import Operation, decode, encode
 
-_append, _claim, _renew, _commit, _release, _sweep, _rest = (
-    Script(name) for name in ("append", "claim", "renew", "commit", "release", "sweep", "rest")
+_append, _claim, _renew, _commit, _release, _sweep, _rest, _left_out, _chunk = (
+    Script(name) for name in ("append", "claim", "renew", "commit", "release", "sweep", "rest", "left_out", "chunk")
 )
 
 _OBJECTS = "pipeline:objects"
 _MOST_LEFT_OUT = 1000
+OTHERS_LEFT_OUT = "others, too many to be counted apart"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +37,7 @@ class Bounds:
     seen_s: int = 86_400  # a message that comes again within a day is known
     clock_s: int = 86_400  # an event up to a day late does not overwrite a newer value
     record_s: int = 86_400
+    chunk_s: int = 86_400  # an object that was too much for a trigger is tried with full collections again after this
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +138,18 @@ class Inbox:
         """Tell whether operations of a key wait here."""
         return bool(self._redis.exists(self._base + "inbox:" + key))
 
+    def chunk(self, most: int) -> int:
+        """Return how many records of the object to write at once: `most`, or fewer where that was too many lately."""
+        return min(most, int(cast("bytes | None", self._redis.get(self._base + "chunk")) or most))
+
+    def shrink_chunk(self, too_many: int) -> None:
+        """Take note that `too_many` records at once were too many."""
+        _chunk(self._redis, self._base, self.bounds.chunk_s, max(1, too_many // 2), 0)
+
+    def grow_chunk(self, most: int) -> None:
+        """Take note that a full chunk was not too many: the next may be a tenth larger, up to `most`."""
+        _chunk(self._redis, self._base, self.bounds.chunk_s, 0, most)
+
     def waiting(self) -> Waiting:
         """Measure what waits; counts are exact, the age is that of the oldest among the first hundred due keys."""
         pipe = self._redis.pipeline(transaction=False)
@@ -157,22 +172,24 @@ class Inbox:
             dead_letters=dead,
         )
 
-    def count_left_out(self, left_out: Mapping[tuple[str, str], int]) -> None:
-        """Count values that were not written: (field or trait, reason) → times.
+    def count_left_out(self, left_out: Mapping[str, int]) -> None:
+        """Count values that were not written: what is told of them → times.
 
-        Producers invent trait names; past a thousand of them the others are counted together.
+        Producers invent trait names; past a thousand sentences the others are counted together.
         """
-        if self._redis.hlen(self._base + "left_out") >= _MOST_LEFT_OUT:
-            left_out = {("others", "their names are too many to count apart"): sum(left_out.values())}
-        pipe = self._redis.pipeline(transaction=False)
-        for (name, reason), times in left_out.items():
-            pipe.hincrby(self._base + "left_out", f"{name}: {reason}", times)
-        pipe.execute()
+        counted = [part for told, times in left_out.items() for part in (told, times)]
+        _left_out(self._redis, self._base, _MOST_LEFT_OUT, OTHERS_LEFT_OUT, *counted)
 
     def left_out(self) -> dict[str, int]:
-        """Values that were not written so far: "field or trait: reason" → times."""
+        """Values that were not written so far: what is told of them → times, the most frequent first."""
         read = cast("dict[bytes, bytes]", self._redis.hgetall(self._base + "left_out"))
-        return {name.decode(): int(times) for name, times in read.items()}
+        counted = {told.decode(): int(times) for told, times in read.items()}
+        return dict(sorted(counted.items(), key=lambda one: (-one[1], one[0])))
+
+    def keep_results(self, results: Mapping[str, ReadResult]) -> None:
+        """Keep what reads have found: operation id → result. See `inbox.results` for how long, and how much."""
+        if results:
+            keep_results(self._redis, results)
 
     def counts(self) -> dict[str, int]:
         """Operations so far: appended, repeated, applied, buried, retried."""

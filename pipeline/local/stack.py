@@ -38,9 +38,9 @@ class LocalStack:
     """Redis, an emulated org, workers, beat and Flower, for as long as the context lasts.
 
     `workers` maps a name to the arguments of `pipeline worker`; `destination` is the text of destination.yaml;
-    `environ` is added to every service's environment. Nothing of the caller's own `PIPELINE_` and `SALESFORCE_`
-    variables gets in, so that a local run never reaches a real org. Raises ServiceFailed, with the end of the log,
-    when a service does not get ready.
+    `environ` is added to every service's environment; `broker_url` names a broker other than the stack's own Redis.
+    Nothing of the caller's own `PIPELINE_` and `SALESFORCE_` variables gets in, so that a local run never reaches a
+    real org. Raises ServiceFailed, with the end of the log, when a service does not get ready.
     """
 
     def __init__(
@@ -53,7 +53,9 @@ class LocalStack:
         has_beat: bool = True,
         has_flower: bool = False,
         is_append_only: bool = False,
+        broker_url: str | None = None,
     ) -> None:
+        self._broker_url = broker_url
         self._worker_arguments = dict(workers)
         self._destination = destination
         self._environ = dict(environ or {})
@@ -68,6 +70,11 @@ class LocalStack:
         self.flower_url = ""
         self.redis: LocalRedis
         self.emulator: Service
+
+    @property
+    def broker_url(self) -> str:
+        """Where events are sent to: the stack's own Redis, unless it was given another broker."""
+        return self._broker_url or self.redis.url
 
     @property
     def services(self) -> list[Service]:
@@ -105,7 +112,7 @@ class LocalStack:
         return self.begin_worker(name, *arguments).wait_until_ready()
 
     def begin_worker(self, name: str, *arguments: str) -> Service:
-        """Start one more `pipeline worker ARGUMENTS` and return at once."""
+        """Start one more `pipeline worker ARGUMENTS` without waiting for it to be ready."""
         self._worker_arguments[name] = arguments
         return self.begin_service(name, pipeline_command("worker", "--name", name, *arguments), _is_worker_ready)
 
@@ -125,6 +132,7 @@ class LocalStack:
         self.env = {
             **clean_environment(),
             "PIPELINE_REDIS_URL": self.redis.url,
+            "PIPELINE_BROKER_URL": self.broker_url,
             "PIPELINE_DESTINATION": str(destination),
             **EMULATOR_CREDENTIALS,
         }
@@ -134,7 +142,7 @@ class LocalStack:
         self.emulator_url = emulator_address(self.emulator)
         self.env |= {"SALESFORCE_ENDPOINT_URL": self.emulator_url, **self._environ}
         self._cleanup.callback(_stop_together, self._services)
-        begun = [self.begin_worker(name, *arguments) for name, arguments in self._worker_arguments.items()]
+        begun = [self.begin_worker(name, *arguments) for name, arguments in dict(self._worker_arguments).items()]
         if self._has_beat:
             begun.append(self.begin_service("beat", pipeline_command("beat"), _says("beat: Starting...")))
         if self._has_flower:

@@ -64,12 +64,15 @@ class CompiledRule:
     applies: Predicate | None  # None: to every event of its type
     draft: Drafter
     stands_in: bool = False  # for the default mapping, where it applies
+    idempotency_field: str | None = None  # of a create
 
     def operation(self, event: AcceptedEvent, draft: Draft) -> Operation:
         """Turn a draft into the value that travels."""
         options = dict(self.options)
         if draft.refusal is not None:
             options = {"refusal": draft.refusal}
+        elif self.idempotency_field is not None:
+            return self._once(event, draft, self.idempotency_field)
         elif draft.lookups:
             options["lookups"] = cast("Json", draft.lookups)
         return Operation(
@@ -80,6 +83,23 @@ class CompiledRule:
             fields=draft.fields,
             traits=draft.traits,
             on_create=draft.on_create,
+            options=options,
+            event_time_ms=event.time_ms,
+            event=event.body,
+        )
+
+    def _once(self, event: AcceptedEvent, draft: Draft, field: str) -> Operation:
+        """Make a create an upsert that writes only where no record has the message's id: what exists stays as it is."""
+        options = dict(self.options)
+        if draft.lookups:
+            lookups = {name: {**lookup, "on_create": True} for name, lookup in draft.lookups.items()}
+            options["lookups"] = cast("Json", lookups)
+        return Operation(
+            id=f"{event.message_id}#{self.name}",
+            object=self.object,
+            verb="upsert",
+            match={field: event.message_id},
+            on_create={**draft.on_create, **draft.fields, field: event.message_id},
             options=options,
             event_time_ms=event.time_ms,
             event=event.body,
@@ -210,7 +230,10 @@ def _compile_action(action: Action, index: int, *, stands_in: bool) -> CompiledR
         if action.object == "Lead":
             options["on_converted"] = "skip"
     applies = compile_filter(action)
-    return CompiledRule(f"actions[{index}]", action.object, action.operation, options, applies, draft, stands_in)
+    if action.on_uncertain != "retry":
+        options["on_uncertain"] = action.on_uncertain
+    name, field = f"actions[{index}]", action.idempotency_field
+    return CompiledRule(name, action.object, action.operation, options, applies, draft, stands_in, field)
 
 
 def _compile_additions(rule: Rule, obj: str) -> Callable[[Mapping[str, Json], Draft], None]:

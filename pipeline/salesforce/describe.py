@@ -94,6 +94,10 @@ _KEYS: tuple[tuple[str, str], ...] = (
 )
 
 
+# What the describe says the user may do with an object's records, under the same names in `ObjectDescribe`.
+_PERMISSIONS: Final = ("queryable", "createable", "updateable", "deletable")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectDescribe:
     """One object: its names, and its fields by API name as Salesforce spells them."""
@@ -101,6 +105,10 @@ class ObjectDescribe:
     name: str
     label: str = ""
     key_prefix: str | None = None  # the first three characters of its Ids
+    queryable: bool = True  # what the user may do with records of it, by its object permissions
+    createable: bool = True
+    updateable: bool = True
+    deletable: bool = True
     fields: Mapping[str, Field]
     _by_folded_name: Mapping[str, Field] = field(init=False, repr=False, compare=False)
 
@@ -122,6 +130,7 @@ class ObjectDescribe:
             name=described["name"],
             label=described.get("label") or "",
             key_prefix=described.get("keyPrefix"),
+            **{allowed: described.get(allowed) is not False for allowed in _PERMISSIONS},
             fields={one.name: one for one in read},
         )
 
@@ -131,6 +140,7 @@ class ObjectDescribe:
             "name": self.name,
             "label": self.label,
             "key_prefix": self.key_prefix,
+            **{allowed: False for allowed in _PERMISSIONS if not getattr(self, allowed)},
             "fields": [_condensed(one) for one in self.fields.values()],
         }
 
@@ -151,6 +161,7 @@ class ObjectDescribe:
             name=stored["name"],
             label=stored["label"],
             key_prefix=stored["key_prefix"],
+            **{allowed: stored.get(allowed, True) for allowed in _PERMISSIONS},
             fields={one.name: one for one in read},
         )
 
@@ -196,6 +207,10 @@ class DescribeCache:
         if described is None:
             raise UnknownObject(object_name)
         return described
+
+    def missing(self, object_names: Iterable[str]) -> list[str]:
+        """Name those of the objects that `get` would have to ask the org about."""
+        return [name for name in object_names if self._cached(name) is None]
 
     def refresh(self, object_names: Iterable[str]) -> None:
         """Ask the org again, by one API call for up to 25 objects. What it does not know is remembered as unknown.

@@ -2,13 +2,14 @@
 
 Keys, one hash tag so that a script touches one slot
     pipeline:{pause}:circuit  hash: reason, advice, since_ms, interval_ms, next_ms, probing_until_ms; absent: all well
-    pipeline:{pause}:held     hash: object, or * for all → since_ms; what `pipeline pause` holds back
+    pipeline:{pause}:held     hash: object, or * for all → {since_ms, reason} (JSON); what `pipeline pause` holds back
 """
 
+import json
 import time
 from dataclasses import dataclass
 from importlib import resources
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
 from redis import Redis
 
@@ -21,6 +22,7 @@ PROBE_S: Final = 30.0
 
 _CIRCUIT, _HELD = "pipeline:{pause}:circuit", "pipeline:{pause}:held"
 _ALL = "*"
+_OTHERWISE = "it is tried again by itself; `pipeline resume` tries at once"
 
 
 class Cause(Protocol):
@@ -72,14 +74,18 @@ class Pause:
             pipe.hmget(_CIRCUIT, ["reason", "advice", "since_ms", "next_ms"])
             (held_all, held_object), (reason, advice, since_ms, next_ms) = pipe.execute()
         if held_all is not None:
-            return PauseState("paused by hand", "pipeline resume", int(held_all), None)
+            return _held(None, held_all)
         if held_object is not None:
-            return PauseState(
-                f"{object_name} is paused by hand", f"pipeline resume {object_name}", int(held_object), None
-            )
+            return _held(object_name, held_object)
         if next_ms is None:
             return None
-        return PauseState(_text(reason), _text(advice), int(since_ms), int(next_ms))
+        return PauseState(_text(reason), _text(advice) or _OTHERWISE, int(since_ms), int(next_ms))
+
+    def held_objects(self) -> dict[str, PauseState]:
+        """Return what is paused by hand apart from everything: object → since when and why."""
+        held = cast("dict[bytes, bytes]", self._redis.hgetall(_HELD))
+        names = sorted(_text(name) for name in held)
+        return {name: _held(name, held[name.encode()]) for name in names if name != _ALL}
 
     def probe(self, object_name: str | None = None) -> bool:
         """Whether the caller may try although the circuit is closed: one caller, each time that the probe is due.
@@ -102,16 +108,27 @@ class Pause:
         if self._redis.exists(_CIRCUIT):
             self._redis.hset(_CIRCUIT, "next_ms", 0)
 
-    def hold(self, object_name: str | None = None) -> None:
-        """Pause by hand: everything, or one object."""
-        self._redis.hsetnx(_HELD, object_name or _ALL, str(round(time.time() * 1000)))
+    def hold(self, object_name: str | None = None, *, reason: str = "") -> bool:
+        """Pause by hand: everything, or one object. False where it is paused already, which stays as it is."""
+        held = json.dumps({"since_ms": round(time.time() * 1000), "reason": reason})
+        return bool(self._redis.hsetnx(_HELD, object_name or _ALL, held))
 
-    def resume(self, object_name: str | None = None) -> None:
-        """End a pause by hand. For everything it ends those of single objects too, and tries the org at once."""
+    def resume(self, object_name: str | None = None) -> bool:
+        """End a pause by hand; returns whether there was any.
+
+        For everything it ends those of single objects too, and tries the org at once if that is what waits.
+        """
         if object_name is not None:
-            self._redis.hdel(_HELD, object_name)
-        else:
-            self._redis.delete(_HELD, _CIRCUIT)
+            return bool(self._redis.hdel(_HELD, object_name))
+        return bool(self._redis.delete(_HELD, _CIRCUIT))
+
+
+def _held(object_name: str | None, stored: bytes | str) -> PauseState:
+    held = json.loads(stored)
+    what = "paused" if object_name is None else f"{object_name} is paused"
+    why = f": {held['reason']}" if held["reason"] else ""
+    command = "pipeline resume" if object_name is None else f"pipeline resume {object_name}"
+    return PauseState(f"{what} by hand{why}", f"`{command}` ends it", held["since_ms"], None)
 
 
 def _text(value: bytes | str) -> str:

@@ -200,6 +200,13 @@ class ActionSchema(RuleSection):
         metadata={"description": "the API name of the object"},
     )
     match = Sources(metadata={"description": "path of the event: field, all of which select the record"})
+    idempotency_field = ApiName(
+        metadata={"description": "an external ID field that takes the messageId, so that a create happens once"}
+    )
+    on_uncertain = Choice(
+        ("retry", "dead_letter"),
+        metadata={"description": "what becomes of a create whose answer was lost, where it has no idempotency_field"},
+    )
 
     @validates_schema
     def has_what_it_needs(self, data: Mapping[str, Any], **_: Any) -> None:
@@ -214,6 +221,7 @@ class ActionSchema(RuleSection):
             errors["on_create"] = f"{operation} creates nothing; remove it"
         if "on_converted" in data and data["object"] != "Lead":
             errors["on_converted"] = "only leads are converted; remove it"
+        errors |= _idempotency_problems(data, written)
         errors |= {
             key: "a delete is done on one record that matches or on none; remove it"
             for key in ("on_multiple", "on_converted")
@@ -230,6 +238,22 @@ class ActionSchema(RuleSection):
         if data["operation"] == "read":
             data["read"] = tuple(data.pop("fields"))
         return Action(type=on["type"], events=on.get("event", ()), where=on.get("where", ()), **data)
+
+
+def _idempotency_problems(data: Mapping[str, Any], written: Mapping[str, Value]) -> dict[str, str | None]:
+    field = data.get("idempotency_field")
+    errors: dict[str, str | None] = {
+        key: f"only a create can happen twice, and this is one of {data['operation']}; remove it"
+        for key in ("idempotency_field", "on_uncertain")
+        if key in data and data["operation"] != "create"
+    }
+    if errors or field is None:
+        return errors
+    if field.lower() in (name.lower() for name in (*written, *data.get("on_create", {}))):
+        errors["idempotency_field"] = f"{field} takes the messageId; remove it under fields"
+    if "on_uncertain" in data:
+        errors["on_uncertain"] = f"nothing is uncertain where the record can be looked up by {field}; remove it"
+    return errors
 
 
 def _match_problem(operation: str, match: Mapping[str, Value]) -> str | None:

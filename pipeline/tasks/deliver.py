@@ -3,16 +3,20 @@
 import time
 from typing import TYPE_CHECKING, Any
 
+from celery.exceptions import SoftTimeLimitExceeded
 from celery.utils.log import get_task_logger
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from pipeline.app import app
+from pipeline.redis_faults import in_words
+from pipeline.settings import is_rabbitmq
 from pipeline.tasks.base import PipelineTask
+from pipeline.tasks.drain import is_draining
 from pipeline.tasks.ingest import queued, wake
 
 if TYPE_CHECKING:
-    from pipeline.delivery.deliverer import Report
+    from pipeline.delivery.report import Report
     from pipeline.inbox.claims import Batch
     from pipeline.inbox.inbox import Inbox
     from pipeline.tasks.runtime import Runtime
@@ -41,42 +45,56 @@ class DeliverTask(PipelineTask):
 @app.task(name="pipeline.deliver", base=DeliverTask, acks_late=False, time_limit=900, soft_time_limit=880)
 def deliver(object_name: str, token: str) -> dict[str, Any]:
     """Deliver what waits for an object; returns the figures of what was done."""
+    from pipeline.delivery.report import Report
     from pipeline.tasks.runtime import runtime
 
-    return deliver_due(object_name, token, runtime()).as_dict()
+    try:
+        return deliver_due(object_name, token, runtime()).as_dict()
+    except (RedisError, OperationalError) as error:
+        # What was claimed stays claimed until its lease ends, and is looked up afresh by whoever claims it then.
+        log.error("object=%s delivery stops: %s", object_name, in_words(error))  # noqa: TRY400  (it may quote a command)
+        return Report(object_name, why=in_words(error)).as_dict()
 
 
 def deliver_due(object_name: str, token: str, runtime: "Runtime") -> "Report":
     """Claim and deliver batches of one object until nothing is due, the gate is closed, or the turn is over."""
-    from pipeline.delivery.deliverer import Report
+    from pipeline.delivery.report import Report
     from pipeline.inbox.claims import Empty, Wait
 
     inbox = runtime.inbox(object_name)
     report = Report(object_name)
     started = time.monotonic()
+    can_delay = not is_rabbitmq(runtime.settings.broker_url)
     sweep_one(object_name, runtime)
-    while time.monotonic() - started < _TURN_S:
+    while time.monotonic() - started < _TURN_S and not is_draining():
         wait_s, report.why = _closed_for(object_name, token, runtime)
         if wait_s > _PATIENCE_S:
             break
         if wait_s > 0:
             time.sleep(wait_s)
             continue
-        claimed = inbox.claim(token, more_to_come=_is_more_to_come())
+        claimed = inbox.claim(token, more_to_come=can_delay and _is_more_to_come())
         if isinstance(claimed, Empty):
             runtime.gate.give_back(_CALLS, token)
             if inbox.rest(token, in_any_case=False):
                 return _finished(report, started)
         elif isinstance(claimed, Wait):
             runtime.gate.give_back(_CALLS, token)
-            # Not waited for in place: this process can take events in meanwhile. The deliverer keeps its token.
-            wake(object_name, token, in_s=max(claimed.seconds, _SHORTEST_WAIT_S))
-            return _finished(report, started)
+            wait_s = min(max(claimed.seconds, _SHORTEST_WAIT_S), _PATIENCE_S)
+            if can_delay:
+                # Not waited for in place: this process can take events in meanwhile. The deliverer keeps its token, and
+                # the wait is far below what the transport gives a message back after.
+                wake(object_name, token, in_s=wait_s)
+                return _finished(report, started)
+            # Celery has RabbitMQ's quorum queues delay nothing that is sent to a direct exchange.
+            time.sleep(wait_s)
         else:
             if claimed.wake_another:
                 wake(object_name, claimed.wake_another)
             _deliver_batch(claimed, inbox, token, report, runtime)
     inbox.rest(token, in_any_case=True)
+    if is_draining():
+        sweep_one(object_name, runtime)  # which wakes another worker, if keys are due
     return _finished(report, started)
 
 
@@ -103,7 +121,9 @@ def _closed_for(object_name: str, token: str, runtime: "Runtime") -> tuple[float
 
     paused = runtime.pause.why(object_name)
     if paused is not None and not runtime.pause.probe(object_name):
+        runtime.say_once(object_name, f"{paused.reason}; {paused.advice}")
         return _TURN_S, paused.reason
+    runtime.say_once(object_name, "")
     answer = runtime.gate.take(_CALLS, token)
     return (answer.seconds, answer.reason) if isinstance(answer, Wait) else (0.0, "")
 
@@ -119,14 +139,22 @@ def _deliver_batch(batch: "Batch", inbox: "Inbox", token: str, report: "Report",
         # The first calls were taken before the claim; what a batch needs beyond them is asked for one by one.
         may_spend=lambda: report.calls - before < _CALLS or runtime.gate.spend_one(),
         is_waiting=lambda other, key: runtime.inbox(other).holds(key),
+        is_ending=is_draining,
+        # A write whose answer was lost is given the time that an answer is waited for.
+        uncertain_delay_s=runtime.settings.destination.salesforce.timeout,
     )
     try:
         paused = deliverer.deliver(batch, report)
+    except SoftTimeLimitExceeded:
+        report.why = "cut short"
+        return
     finally:
         unspent = max(0, _CALLS - (report.calls - before))
         runtime.gate.give_back(unspent, token)
     if paused is None:
         runtime.pause.clear()
+        if report.why:
+            log.warning("object=%s operations wait: %s", inbox.object, report.why)
         return
     runtime.pause.close(paused)
     report.why = paused.reason

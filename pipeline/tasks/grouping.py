@@ -4,24 +4,22 @@ By itself Celery hands every message to a worker process on its own. Here one th
 what follows it closely goes together, once the pause is over and a process is free. So a quiet queue waits for nothing,
 and a busy one pays once per group for the way to the process, for the task's set-up and for Redis.
 
-The messages of a group are acknowledged in one round trip after it was carried out. When a worker process dies, its
-group's messages go back to the queue, and a message that comes again travels alone, so that one which kills processes
-cannot keep others from being taken in.
+The messages of a group are acknowledged after it was carried out, with Redis in one round trip. When a worker process
+dies, its group's messages go back to the queue, and a message that comes again travels alone, so that one which kills
+processes cannot keep others from being taken in.
 
 What is relied on in Celery 5.7, worker/strategy.py: the default strategy gives each request to
 `consumer.on_task_request` and to nothing else; `Request.on_accepted`, `on_success`, `on_failure` and `on_timeout` are
-the pool's callbacks and acknowledge, or send back, their own message, unless `acknowledged` says that it was done. And
-in kombu 5.7, transport/redis.py: `QoS.ack` is `_remove_from_indices` and the ack of the virtual transport.
+the pool's callbacks and acknowledge, or send back, their own message, unless `acknowledged` says that it was done.
+After a lost connection the consumer makes its strategies anew, and takes back prefetches as messages are acknowledged
+one by one; so a message that travels alone is.
 """
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from time import monotonic
-from typing import Any, Final, TypeAlias
-
-from kombu.transport.redis import QoS
-from kombu.transport.virtual import QoS as VirtualQoS
-from redis.exceptions import RedisError
+from typing import Any, Final, Protocol, TypeAlias, runtime_checkable
 
 # Enough to make what a group costs as a whole small against its messages, few enough to share among processes.
 MOST_IN_GROUP: Final = 50
@@ -29,17 +27,37 @@ MOST_IN_GROUP: Final = 50
 _PAUSE_S: Final = 0.01
 
 Body: TypeAlias = tuple[Any, str, str]  # as it came, content type ("" where it is decoded), content encoding
-Work: TypeAlias = Callable[[Sequence[Body]], tuple[int, None, float]]
+
+
+class Work(Protocol):
+    """Carries out messages, several or one that may come again; answers as Celery's pool expects it of a task."""
+
+    def __call__(self, messages: Sequence[Body], *, is_again: bool) -> tuple[int, None, float]:
+        """Carry them out."""
+
+
+@runtime_checkable
+class _AcknowledgesTogether(Protocol):
+    """What pipeline/broker.py can, and RabbitMQ's transport cannot."""
+
+    def ack_together(self, delivery_tags: Sequence[str]) -> None:
+        """Acknowledge messages in one round trip."""
 
 
 class Groups:
-    """Requests that wait for a process, and how many groups are with one."""
+    """Requests that wait for a process, and how many groups are with one.
 
-    def __init__(self, pool: Any, timer: Any, work: Work, *, time_limit: float | None) -> None:
+    The limits are those of a task, in seconds: after the soft one SoftTimeLimitExceeded is raised in the work, after
+    the hard one its process is killed.
+    """
+
+    def __init__(
+        self, pool: Any, timer: Any, work: Work, *, soft_time_limit: float | None, time_limit: float | None
+    ) -> None:
         self._pool = pool
         self._timer = timer
         self._work = work
-        self._time_limit = time_limit
+        self._limits = {"soft_timeout": soft_time_limit, "timeout": time_limit}
         self._waiting: deque[Any] = deque()
         self._at_work = 0
         self._last_sent_s = 0.0
@@ -77,8 +95,9 @@ class Groups:
     def _give(self, group: Sequence[Any]) -> None:
         def each(name: str) -> Callable[..., None]:
             def tell(*arguments: Any, **options: Any) -> None:
-                for request in group:
-                    getattr(request, name)(*arguments, **options)
+                with ExitStack() as telling:  # one that fails does not keep the others from being told
+                    for request in reversed(group):
+                        telling.callback(getattr(request, name), *arguments, **options)
 
             return tell
 
@@ -87,22 +106,25 @@ class Groups:
 
             def tell_and_go_on(*arguments: Any, **options: Any) -> None:
                 self._at_work -= 1
-                self._send()  # first, so that the process has work while the messages are acknowledged
-                if name == "on_success":
-                    _acknowledge(group)
-                tell(*arguments, **options)
+                try:
+                    self._send()  # first, so that the process has work while the messages are acknowledged
+                finally:
+                    if name == "on_success":
+                        _acknowledge(group)
+                    tell(*arguments, **options)
 
             return tell_and_go_on
 
         self._pool.apply_async(
             self._work,
             args=([(one.body, one.content_type or "", one.content_encoding or "") for one in group],),
+            kwargs={"is_again": _is_again(group[0])},
             accept_callback=each("on_accepted"),
             callback=ended("on_success"),
             error_callback=ended("on_failure"),
             timeout_callback=each("on_timeout"),
-            timeout=self._time_limit,
             correlation_id=group[0].id,
+            **self._limits,
         )
 
 
@@ -112,7 +134,9 @@ def grouped(work: Work) -> Callable[..., Any]:
     def strategy(task: Any, app: Any, consumer: Any, **options: Any) -> Any:
         from celery.worker.strategy import default  # a producer does not load what workers run
 
-        groups = Groups(consumer.pool, consumer.timer, work, time_limit=task.time_limit or app.conf.task_time_limit)
+        groups = Groups(
+            consumer.pool, consumer.timer, work, soft_time_limit=task.soft_time_limit, time_limit=task.time_limit
+        )
         return default(task, app, _Consumer(consumer, groups.add), **options)
 
     return strategy
@@ -130,21 +154,18 @@ class _Consumer:
 
 
 def _acknowledge(group: Sequence[Any]) -> None:
-    """Acknowledge the messages of a group in one round trip; where that fails, each request does it by itself."""
-    held = group[0].message.channel.qos
-    if not isinstance(held, QoS):
+    """Acknowledge the messages of a group in one round trip; where that cannot be, each request does it by itself."""
+    if len(group) == 1:
         return
-    qos: Any = held
-    together = [one for one in group if one.message.channel.qos is qos]
+    held = getattr(group[0].message.channel, "qos", None)
+    together = [one for one in group if getattr(one.message.channel, "qos", None) is held and not one.acknowledged]
+    if not isinstance(held, _AcknowledgesTogether):
+        return
     try:
-        with qos.pipe_or_acquire() as pipe:
-            for request in together:
-                qos._remove_from_indices(request.message.delivery_tag, pipe)  # noqa: SLF001  (kombu acknowledges so)
-            pipe.execute()
-    except (RedisError, OSError):
+        held.ack_together([request.message.delivery_tag for request in together])
+    except Exception:  # noqa: BLE001  (a lost connection, mostly; each request tells what it is when it does the same)
         return
     for request in together:
-        VirtualQoS.ack(qos, request.message.delivery_tag)
         request.acknowledged = True
 
 

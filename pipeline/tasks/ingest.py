@@ -1,15 +1,18 @@
 """Ingest: an event becomes operations in inboxes, or a dead letter with a reason, or is counted and done."""
 
 import time
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from celery.exceptions import Reject
+from celery.exceptions import Reject, SoftTimeLimitExceeded
 from celery.utils.log import get_task_logger
+from kombu.exceptions import OperationalError
 from kombu.serialization import loads
 from redis.exceptions import RedisError
 
 from pipeline.app import app
+from pipeline.errors import PipelineError
+from pipeline.redis_faults import in_words
 from pipeline.tasks.base import EventTask
 from pipeline.tasks.grouping import Body, grouped
 
@@ -23,32 +26,36 @@ log = get_task_logger(__name__)
 INGEST_QUEUE = "ingest"
 
 
-def take_in(messages: Sequence[Body]) -> tuple[int, None, float]:
-    """Take in the events of several messages of `send_event`; answers as Celery's pool expects it of a task."""
+def take_in(messages: Sequence[Body], *, is_again: bool = False) -> tuple[int, None, float]:
+    """Take in the events of several messages of `send_event`; answers as Celery's pool expects it of a task.
+
+    The time is each message's share. One that comes again has to be alone.
+    """
     begun = time.monotonic()
+    is_alone = len(messages) == 1
     try:
-        _ingest([event for message in messages for event in _events_of(message)])
+        _ingest([event for message in messages for event in _events_of(message)], is_again=is_again, is_alone=is_alone)
     except Reject:
         raise
     except Exception as bug:
-        if len(messages) == 1:
+        if is_alone:
             raise
         # Whichever it is about, the others are not lost with it: each of them comes again, and travels alone.
         raise Reject(type(bug).__name__, requeue=True) from None
-    return 0, None, time.monotonic() - begun
+    return 0, None, (time.monotonic() - begun) / len(messages)
 
 
-# Celery's three events a message would cost more than the message itself; `pipeline status` has the figures.
-@app.task(name="pipeline.send_event", base=EventTask, send_events=False, Strategy=staticmethod(grouped(take_in)))
-def send_event(event: Any) -> None:
+@app.task(name="pipeline.send_event", base=EventTask, bind=True, Strategy=staticmethod(grouped(take_in)))
+def send_event(self: Any, event: Any) -> None:
     """Take in one event: `send_event.delay(event)`."""
-    _ingest([event])
+    _ingest([event], is_again=bool(self.request.delivery_info.get("redelivered")))
 
 
-@app.task(name="pipeline.send_events", base=EventTask)
-def send_events(events: Any) -> None:
+@app.task(name="pipeline.send_events", base=EventTask, bind=True)
+def send_events(self: Any, events: Any) -> None:
     """Take in many events with one message: `send_events.delay([event, ...])`."""
-    _ingest(events if isinstance(events, list) else [events])
+    is_again = bool(self.request.delivery_info.get("redelivered"))
+    _ingest(events if isinstance(events, list) else [events], is_again=is_again)
 
 
 def _events_of(message: Body) -> Iterator[Any]:
@@ -57,48 +64,78 @@ def _events_of(message: Body) -> Iterator[Any]:
     return iter((*args, *kwargs.values()))
 
 
-def _ingest(events: list[Any]) -> None:
+def _ingest(events: list[Any], *, is_again: bool, is_alone: bool = True) -> None:
+    """Take events in, or give the message back to its queue: Celery acknowledges one whose task raises anything else.
+
+    What cannot be taken in for a fault of the events or of the code is buried, at the latest when it comes again. Of
+    several messages none is: the fault is raised.
+    """
     from pipeline.tasks.runtime import runtime
 
     try:
-        ingest(events, runtime())
-    except RedisError as error:
-        # The message stays with the broker; what was appended before the fault is known by its id the next time.
-        log.warning("Redis does not take events (%s): the message goes back to its queue", type(error).__name__)
-        time.sleep(1)
-        raise Reject(type(error).__name__, requeue=True) from None
+        try:
+            ingest(events, runtime())
+        except (RedisError, OperationalError, PipelineError):
+            raise
+        except Exception as bug:
+            if not is_alone or (isinstance(bug, SoftTimeLimitExceeded) and not is_again):
+                raise
+            log.error("events could not be taken in: %s", type(bug).__name__)  # noqa: TRY400  (a traceback quotes them)
+            _bury(events, f"the pipeline failed to take it in: {type(bug).__name__}", runtime())
+    except PipelineError as error:
+        _give_back(str(error))
+    except (RedisError, OperationalError, SoftTimeLimitExceeded) as error:
+        _give_back(in_words(error))
+
+
+def _give_back(why: str) -> NoReturn:
+    # What was appended before the fault is known by its id the next time.
+    log.error("events are not taken in, and go back to their queue: %s", why)
+    time.sleep(1)
+    raise Reject(why, requeue=True) from None
+
+
+def _bury(events: list[Any], reason: str, runtime: "Runtime") -> None:
+    from pipeline.inbox.dead_letters import Receipt, receive
+
+    receive(runtime.redis, [Receipt(_id_of(event), "rejected", reason, event) for event in events])
 
 
 def ingest(events: list[Any], runtime: "Runtime") -> None:
     """Put the operations of `events` into their inboxes, count every event once, and wake who has to deliver.
 
-    One round trip, whatever the number of events and objects: a script for each object, which appends, and last the one
-    that counts. A crash between any two of them leaves the message with the broker, and calling again with the same
-    events is safe: what was appended is known by its id, and a message is never counted that was not appended before,
-    unless an append was refused, and then the message goes back all the same. Raises RedisError when the state store
-    is out of reach or refuses.
+    Raises RedisError when the state store is out of reach; calling again with the same events is safe.
     """
-    from pipeline.inbox.dead_letters import receiving
-    from pipeline.inbox.scripts import run_together
+    from pipeline.inbox.dead_letters import receive
 
     received_ms = time.time_ns() // 1_000_000
     receipts: list[Receipt] = []
-    by_object: dict[str, list[Operation]] = {}
+    operations: list[Operation] = []
     for event in events:
-        receipt, operations = _plan(event, received_ms, runtime)
+        receipt, planned = plan(event, received_ms, runtime)
         receipts.append(receipt)
-        for operation in operations:
-            by_object.setdefault(operation.object, []).append(operation)
-    appending = {name: runtime.inbox(name).appending(operations) for name, operations in by_object.items()}
-    answers = run_together(runtime.redis, [*(one.call for one in appending.values()), receiving(receipts)])
-    for (object_name, one), answer in zip(appending.items(), answers, strict=False):  # the last one counted
+        operations += planned
+    append(operations, runtime)
+    receive(runtime.redis, receipts)
+
+
+def append(operations: "Iterable[Operation]", runtime: "Runtime") -> None:
+    """Put operations into their inboxes, all in one round trip, and wake who has to deliver them."""
+    from pipeline.inbox.scripts import run_together
+
+    by_object: dict[str, list[Operation]] = {}
+    for operation in operations:
+        by_object.setdefault(operation.object, []).append(operation)
+    appending = {name: runtime.inbox(name).appending(its_own) for name, its_own in by_object.items()}
+    answers = run_together(runtime.redis, [one.call for one in appending.values()])
+    for (object_name, one), answer in zip(appending.items(), answers, strict=True):
         token = one.read(answer).wake
         if token:
             wake(object_name, token)
 
 
 def wake(object_name: str, token: str, *, in_s: float | None = None) -> None:
-    """Send the message that starts a deliverer of an object, now or in some seconds."""
+    """Send the message that starts a deliverer of an object, now or in some seconds (not with RabbitMQ)."""
     from pipeline.tasks.deliver import deliver
 
     deliver.apply_async((object_name, token), queue=f"salesforce.{object_name}", countdown=in_s)
@@ -106,14 +143,16 @@ def wake(object_name: str, token: str, *, in_s: float | None = None) -> None:
 
 def queued() -> int:
     """Count the messages that wait for a worker to take them in; the broker may be another server than the state's."""
-    with app.connection_or_acquire() as connection:
+    # RabbitMQ closes a channel that asks for a queue it does not have, so the channel is nobody else's.
+    with app.connection_or_acquire() as connection, connection.channel() as channel:
         try:
-            return int(connection.default_channel.queue_declare(INGEST_QUEUE, passive=True).message_count)
+            return int(channel.queue_declare(INGEST_QUEUE, passive=True).message_count)
         except connection.channel_errors:  # Redis knows no empty queue
             return 0
 
 
-def _plan(event: Any, received_ms: int, runtime: "Runtime") -> "tuple[Receipt, list[Operation]]":
+def plan(event: Any, received_ms: int, runtime: "Runtime") -> "tuple[Receipt, list[Operation]]":
+    """Say what an event means: its receipt, and its operations, none unless it is accepted."""
     from pipeline.errors import InvalidEvent
     from pipeline.events.schemas import opted_in, validate
     from pipeline.inbox.dead_letters import Receipt

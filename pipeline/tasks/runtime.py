@@ -3,6 +3,7 @@
 import os
 from functools import cache
 
+from celery.utils.log import get_task_logger
 from redis import Redis
 
 from pipeline.inbox.inbox import Bounds, Inbox
@@ -14,6 +15,8 @@ from pipeline.salesforce.quota import QuotaGate
 from pipeline.salesforce.session import SessionStore
 from pipeline.salesforce.transport import Transport
 from pipeline.settings import Settings, load_settings
+
+log = get_task_logger(__name__)
 
 _LEASE_MARGIN_S = 2.0
 
@@ -42,12 +45,19 @@ class Runtime:
         # A lease outlives the slowest request, so that no other worker takes a key whose write is still under way.
         self._bounds = Bounds(linger_s=destination.linger, lease_s=self.org.slowest_send_s + _LEASE_MARGIN_S)
         self._inboxes: dict[str, Inbox] = {}
+        self._said: dict[str, str] = {}
 
     def inbox(self, object_name: str) -> Inbox:
         """Return the inboxes of an object."""
         if object_name not in self._inboxes:
             self._inboxes[object_name] = Inbox(self.redis, object_name, self._bounds)
         return self._inboxes[object_name]
+
+    def say_once(self, object_name: str, why: str) -> None:
+        """Log why the delivery of an object waits ("": it does not), once in each process until that changes."""
+        if why != self._said.get(object_name, ""):
+            self._said[object_name] = why
+            log.warning("object=%s %s", object_name, f"delivery waits: {why}" if why else "delivery goes on")
 
 
 def _auto_assign(rules: bool | str) -> str:

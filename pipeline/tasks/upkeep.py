@@ -5,10 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 from celery.bootsteps import StartStopStep
 from celery.utils.log import get_task_logger
+from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from pipeline.app import app
 from pipeline.errors import PipelineError
+from pipeline.redis_faults import in_words
 from pipeline.tasks.base import PipelineTask
 
 if TYPE_CHECKING:
@@ -80,8 +82,10 @@ class Sweeper(StartStopStep):
 def _quietly(action: Callable[[], None]) -> None:
     try:
         action()
-    except (RedisError, OSError, PipelineError) as error:
-        log.warning("upkeep did not get through: %s", type(error).__name__)
+    except PipelineError as error:
+        log.warning("upkeep did not get through: %s", error)
+    except (RedisError, OperationalError, OSError) as error:
+        log.warning("upkeep did not get through: %s", in_words(error))
 
 
 def _try_again() -> None:

@@ -30,7 +30,7 @@ def test_what_cannot_be_taken_is_kept_with_its_reason_and_the_others_arrive(
     start_stack: Callable[..., LocalStack],
 ) -> None:
     stack = start_stack(has_beat=False)
-    connect_producer(stack.redis.url)
+    connect_producer(stack.broker_url)
     too_big = identify("big@example.com", note="x" * 1_000_000)
     odd = [
         "o'hara@example.com",
@@ -75,7 +75,7 @@ def test_a_wrong_password_says_what_to_do_and_everything_waits_until_it_is_right
     start_stack: Callable[..., LocalStack],
 ) -> None:
     stack = start_stack(workers={"worker-1": ()}, environ=WRONG_PASSWORD, has_beat=False)
-    connect_producer(stack.redis.url)
+    connect_producer(stack.broker_url)
     send_events.delay([identify(f"p{number}@example.com") for number in range(5)] + [{"type": "identify"}])
     worker = stack.workers["worker-1"]
     wait_until(lambda: "INVALID_LOGIN" in worker.output(), what="a message about the login")

@@ -1,4 +1,7 @@
-"""Promise 7, isolation: one bad record neither fails nor delays the others."""
+"""Promise 7, isolation: one bad record neither fails nor delays the others.
+
+What breaks it: burying a collection that failed as a whole, instead of halving it (`may_be_anothers_fault`).
+"""
 
 from collections.abc import Callable
 
@@ -12,7 +15,7 @@ from pipeline.local import LocalStack, connect_producer, wait_until
 
 def test_a_record_that_spoils_its_whole_collection_is_buried_alone(start_stack: Callable[..., LocalStack]) -> None:
     stack = start_stack(has_beat=False)
-    connect_producer(stack.redis.url)
+    connect_producer(stack.broker_url)
     poison = {"fault": "poison", "match": {"Email": "p17@example.com"}}
     requests.post(f"{stack.emulator_url}/_emulator/faults", json=poison, timeout=10).raise_for_status()
     opted_in = {"Salesforce": True}

@@ -1,4 +1,8 @@
-"""Promise 2, no race: at most one worker looks up and writes a record key at a time."""
+"""Promise 2, no race: at most one worker looks up and writes a record key at a time.
+
+What breaks it: a claim that takes keys which are locked, together with a renewal that does not look at the token.
+Either alone is caught by the other.
+"""
 
 from collections.abc import Callable
 
@@ -18,7 +22,7 @@ def test_two_hundred_identifies_for_one_new_person_make_one_lead_whatever_worker
     stack = start_stack(
         workers=FOUR_WORKERS, emulator_arguments=("--latency-ms", "50"), destination="linger: 0.01\n", has_beat=False
     )
-    connect_producer(stack.redis.url)
+    connect_producer(stack.broker_url)
     # Wake-ups are messages: they come twice, or late. Here they come so often that every worker delivers at once.
     spellings = ("new@example.com", "New@Example.com", " new@example.com", "NEW@EXAMPLE.COM ")
     for number in range(200):

@@ -1,4 +1,8 @@
-"""Promises 3 and 5, order and once: what comes late or twice changes nothing."""
+"""Promises 3 and 5, order and once: what comes late or twice changes nothing.
+
+What breaks it: a batch in the order of arrival (`in_order`), a clock that is not kept (`fresh`), an append that does
+not remember ids.
+"""
 
 import random
 from collections.abc import Callable
@@ -18,7 +22,7 @@ def test_shuffled_and_repeated_events_leave_the_newest_value_of_every_field(
     start_stack: Callable[..., LocalStack],
 ) -> None:
     stack = start_stack(destination="linger: 0.05\n", has_beat=False)
-    connect_producer(stack.redis.url)
+    connect_producer(stack.broker_url)
     events: list[dict[str, Any]] = [
         {
             "type": "identify",

@@ -1,4 +1,7 @@
-"""Promise 6, quota: the pipeline never spends more than its share, and what has no call waits."""
+"""Promise 6, quota: the pipeline never spends more than its share, and what has no call waits.
+
+What breaks it: a gate that grants whatever is asked.
+"""
 
 from collections.abc import Callable
 
@@ -21,7 +24,7 @@ def test_without_calls_left_events_wait_and_go_on_when_calls_are_there_again(
         destination="linger: 0.01\nquota: {share: 0.5, reserve: 0}\n",
         has_beat=False,
     )
-    connect_producer(stack.redis.url)
+    connect_producer(stack.broker_url)
     with stack.redis.client() as redis:
         leads, gate = Inbox(redis, "Lead"), QuotaGate(redis, share=0.5, reserve=0)
 

@@ -1,6 +1,7 @@
 """The files that make the project installable and runnable, held against each other and against the code."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -74,6 +75,9 @@ def test_ci_runs_what_contributors_run() -> None:
     script = (root() / ".ci" / "run").read_text(encoding="utf-8")
     assert "make lint" in script
     assert "make test" in script
+    # Before the tests, which skip what a browser is missing for.
+    assert script.index(".ci/browser") < script.index("make test")
+    assert os.access(root() / ".ci" / "browser", os.X_OK)
 
 
 def test_redis_in_compose_keeps_what_it_was_given(compose: dict[str, Any]) -> None:

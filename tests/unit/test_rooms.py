@@ -17,6 +17,7 @@ ALLOWED = {
     "inbox": set(),
     "salesforce": set(),
     "delivery": {"inbox", "salesforce"},
+    "review": {"events", "mapping", "inbox", "delivery", "salesforce"},
     "tasks": {"events", "mapping", "inbox", "delivery", "salesforce"},
     "emulator": set(),
     "local": set(),

@@ -27,6 +27,7 @@ from pipeline.emulator.store import fold
 from pipeline.emulator.values import DATETIME_FORMAT, read_datetime
 
 _WORDS = {"datetime": "dateTime", "currency": "double", "percent": "double"}
+_LARGEST = 2**63
 # (SQL, parameters)
 Sql = tuple[str, list[Any]]
 
@@ -177,7 +178,8 @@ class Conditions:
                 _refuse_type(known, value)
             return value.value
         if known.type in NUMBER_TYPES and value.kind == "number":
-            return value.value
+            # Beyond what the database holds as an integer.
+            return value.value if abs(value.value) < _LARGEST else float(value.value)
         if known.type == "boolean" and value.kind == "boolean":
             return int(value.value)
         if known.type == "date" and value.kind == "date":

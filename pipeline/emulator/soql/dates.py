@@ -66,7 +66,11 @@ def days_of(literal: str, today: date) -> Days | None:
             else None
         )
         return span(today, _SHIFTS[which]) if span is not None and which in _SHIFTS else None
-    return _counted(name, int(count), today)
+    try:
+        return _counted(name, int(count), today)
+    except (OverflowError, ValueError):
+        # Beyond the years that a calendar has.
+        return None
 
 
 def _counted(name: str, count: int, today: date) -> Days | None:

@@ -154,7 +154,8 @@ def unescape(raw: str, position: int, *, like: bool = False) -> str:
     def one(match: re.Match[str]) -> str:
         sequence = match.group(1)
         if len(sequence) > 1:
-            return chr(int(sequence[1:], 16))
+            letter = chr(int(sequence[1:], 16))
+            return "\\\\" if like and letter == "\\" else letter
         if like and sequence in "%_\\":
             return "\\" + sequence
         if sequence in "%_":

@@ -253,7 +253,7 @@ class Compiler:
             keys.append(f"fold({column.sql})" if column.field.is_text else column.sql)
         plan.tail = f" GROUP BY {', '.join(keys)}" if keys else ""
         if query.having is not None:
-            sql, parameters = self._conditions(columns).sql(query.having)
+            sql, parameters = self._conditions(columns, grouped=True).sql(query.having)
             plan.tail += f" HAVING {sql}"
             plan.tail_parameters += parameters
 
@@ -276,7 +276,7 @@ class Compiler:
     @staticmethod
     def _aggregate(expression: Function, inner: Column) -> Column:
         name, known = expression.name, inner.field
-        if name in {"SUM", "AVG"} and known.type not in NUMBER_TYPES:
+        if known.is_compound or (name in {"SUM", "AVG"} and known.type not in NUMBER_TYPES):
             message = f"field {known.name} does not support aggregate operator {name}"
             raise malformed(message, expression.position)
         if name == "COUNT_DISTINCT":
@@ -288,12 +288,17 @@ class Compiler:
 
     # The rest of the statement.
 
-    def _conditions(self, columns: Columns) -> Conditions:
+    def _conditions(self, columns: Columns, *, grouped: bool = False) -> Conditions:
         def looked_up(column: Column) -> None:
             if column.join is None:
                 self._looked_up(columns.one, column.field)
 
-        return Conditions(lambda expression: self._column(columns, expression), self._semi_join, looked_up, self._today)
+        def column_of(expression: Expression) -> Column:
+            if not grouped:
+                _refuse_aggregate(expression)
+            return self._column(columns, expression)
+
+        return Conditions(column_of, self._semi_join, looked_up, self._today)
 
     def _semi_join(self, query: Query) -> Sql:
         one = self._schema.get(query.source)
@@ -318,6 +323,8 @@ class Compiler:
     def _order(self, query: Query, plan: Plan, columns: Columns) -> None:
         items: list[str] = []
         for item in query.order:
+            if plan.node is not None or plan.counts:
+                _refuse_aggregate(item.expression)
             column = self._column(columns, item.expression)
             if isinstance(item.expression, Path) and not column.field.sortable:
                 message = f"field '{column.field.name}' can not be sorted in a query call"
@@ -330,6 +337,13 @@ class Compiler:
             items.append(f"{columns.alias}.rowid")
         if items and not plan.counts:
             plan.tail += f" ORDER BY {', '.join(items)}"
+
+
+def _refuse_aggregate(expression: Expression) -> None:
+    """Refuse an aggregate where rows are not grouped."""
+    if is_aggregate(expression):
+        assert isinstance(expression, Function)
+        raise malformed("Grouped field should not be aggregated", expression.position)
 
 
 def address_parts(one: SObject, compound: Field) -> list[Field | None]:

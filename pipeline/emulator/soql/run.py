@@ -56,8 +56,11 @@ class Queries:
     def _index(self, one: SObject, known: Field) -> None:
         self._store.index(one, known, at_least=PAGE // 10)
 
-    def query(self, text: str, root: str, *, deleted: bool = False, page: int = PAGE) -> Json:
-        """Return the first page of a query's result; ``root`` is the path that URLs begin with."""
+    def query(self, text: str, root: str, *, deleted: bool = False, page: int = PAGE, pages: bool = True) -> Json:
+        """Return the first page of a query's result; ``root`` is the path that URLs begin with.
+
+        Without ``pages`` a longer result has no address for the rest, and no other client's cursor makes room for it.
+        """
         plan = self.plan(text, deleted=deleted)
         if plan.counts:
             return {"totalSize": self._count(plan), "done": True, "records": []}
@@ -75,6 +78,8 @@ class Queries:
         ids = [row[position] for row in rows]
         ids.append(more[position])
         ids.extend(row[position] for row in cursor)
+        if not pages:
+            return {"totalSize": len(ids), "done": False, "records": records}
         locator = self._keep(Cursor(plan, ids, page, root))
         url = f"{root}/query/{locator}-{page}"
         return {"totalSize": len(ids), "done": False, "nextRecordsUrl": url, "records": records}
@@ -103,10 +108,12 @@ class Queries:
 
     def rows_by_id(self, plan: Plan, record_ids: Sequence[str]) -> list[Row]:
         """Return rows of a plan for some records, in the order of the Ids; records gone since are left out."""
-        marks = ", ".join("?" * len(record_ids))
-        sql = plan.sql(extra=f"{plan.select[0]} IN ({marks})", columns=", ".join(plan.select))
-        rows = self._store.execute(sql, [*plan.parameters, *record_ids, *plan.tail_parameters])
-        by_id = {row[0]: row for row in rows}
+        by_id: dict[str, Row] = {}
+        for start in range(0, len(record_ids), PAGE):
+            part = record_ids[start : start + PAGE]
+            sql = plan.sql(extra=f"{plan.select[0]} IN ({', '.join('?' * len(part))})", columns=", ".join(plan.select))
+            rows = self._store.execute(sql, [*plan.parameters, *part, *plan.tail_parameters])
+            by_id.update((row[0], row) for row in rows)
         return [by_id[record_id] for record_id in record_ids if record_id in by_id]
 
     def records_by_id(self, plan: Plan, record_ids: Sequence[str], root: str) -> list[Json]:

@@ -1,6 +1,7 @@
 """`pipeline status` and `pipeline dead-letters` against a real server, with state that the pipeline wrote."""
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from pipeline import send_event
 from pipeline.cli import main
 from pipeline.inbox.claims import Batch, Settlement
 from pipeline.inbox.dead_letters import Receipt, receive
-from pipeline.inbox.inbox import Inbox
+from pipeline.inbox.inbox import OTHERS_LEFT_OUT, Inbox
 from pipeline.local import LocalRedis, connect_producer, free_port
 from pipeline.operation import Json, Operation
 
@@ -72,6 +73,8 @@ def test_the_status_of_a_new_system_is_all_zero_and_says_what_is_not_known() -> 
         "quota",
         "session",
         "paused",
+        "left_out",
+        "paused_objects",
     }
     assert set(shown["backlog"]) == {"events", "Account", "Contact", "Lead"}
     assert not any(shown["backlog"].values())
@@ -95,12 +98,59 @@ def test_the_status_counts_what_waits_where(redis_client: Redis) -> None:
 
 def test_the_status_shows_the_quota_and_why_delivery_is_paused(redis_client: Redis) -> None:
     redis_client.hset("pipeline:{quota}:usage", mapping={"used": 30_000, "limit": 100_000})
-    redis_client.hset("pipeline:{pause}:held", "*", "1795478781298")
+    assert "delivery is paused" in pipeline("pause", "--reason", "a [release]").output
+    assert "paused already" in pipeline("pause").output
+    pipeline("pause", "Lead", "--reason", "its triggers")
     shown = read("status", "--json")
     assert shown["quota"] == {"limit": 100_000, "used": 30_000, "budget_left": 50_000}
-    assert shown["paused"]["reason"] == "paused by hand"
-    assert "30,000 of 100,000 calls used" in pipeline("status").output
-    assert "paused: paused by hand" in pipeline("status").output
+    assert shown["paused"]["reason"] == "paused by hand: a [release]"
+    assert datetime.now(UTC) - datetime.fromisoformat(shown["paused"]["since"]) < timedelta(minutes=1)
+    assert shown["paused_objects"]["Lead"]["advice"] == "`pipeline resume Lead` ends it"
+    told = pipeline("status").output
+    assert "30,000 of 100,000 calls used" in told
+    assert f"paused: paused by hand: a [release], since {shown['paused']['since']}" in told
+    assert "paused: Lead is paused by hand: its triggers" in told
+
+
+def test_a_pause_is_ended_as_a_whole_or_for_one_object() -> None:
+    assert "Lead is paused" in pipeline("pause", "Lead").output
+    pipeline("pause", "Case")
+    assert "Lead goes on" in pipeline("resume", "Lead").output
+    assert "Lead was not paused" in pipeline("resume", "Lead").output
+    assert set(read("status", "--json")["paused_objects"]) == {"Case"}
+    assert "delivery goes on" in pipeline("resume").output
+    assert read("status", "--json")["paused_objects"] == {}
+
+
+def test_the_status_tells_what_was_left_out_and_how_often(redis_client: Redis) -> None:
+    leads, accounts = Inbox(redis_client, "Lead"), Inbox(redis_client, "Account")
+    plan, markup = (
+        "trait `plan` had no field `plan__c` on Lead",
+        "trait `[red]x[/]` had no field `[red]x[/]__c` on Lead",
+    )
+    for times in (1_000, 189):
+        leads.count_left_out({plan: times, markup: 1})
+    accounts.count_left_out({"`rating`: Rating is of type picklist: it is too good": 3})
+    assert read("status", "--json")["left_out"] == {
+        "Account": {"`rating`: Rating is of type picklist: it is too good": 3},
+        "Lead": {plan: 1_189, markup: 2},
+    }
+    shown = pipeline("status").output
+    assert f"left out: {plan}: 1,189 times\n" in shown
+    assert f"left out: {markup}: 2 times\n" in shown
+    assert "left out: Account: `rating`: Rating is of type picklist: it is too good: 3 times\n" in shown
+
+
+def test_names_that_a_producer_invents_are_counted_up_to_a_bound(redis_client: Redis) -> None:
+    leads = Inbox(redis_client, "Lead")
+    leads.count_left_out({"known": 1})
+    leads.count_left_out({f"trait {number}": 1 for number in range(1_500)})
+    leads.count_left_out({"known": 1})
+    counted = leads.left_out()
+    assert len(counted) == 1_001
+    assert counted["known"] == 2
+    assert counted[OTHERS_LEFT_OUT] == 501
+    assert "more kinds, see --json" in pipeline("status").output
 
 
 def test_a_redis_that_is_not_there_is_one_clear_message(monkeypatch: pytest.MonkeyPatch) -> None:

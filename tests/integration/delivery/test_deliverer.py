@@ -1,19 +1,21 @@
 """Batches delivered to an emulated org over HTTP, with a real Redis."""
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 import requests
 from redis import Redis
 
-from pipeline.delivery.deliverer import Deliverer, Report
+from pipeline.delivery.deliverer import Deliverer
 from pipeline.delivery.outcome import Paused
+from pipeline.delivery.report import Report
 from pipeline.inbox.claims import Batch
 from pipeline.inbox.dead_letters import dead_letters
 from pipeline.inbox.inbox import Bounds, Inbox
 from pipeline.operation import Operation
-from pipeline.salesforce.client import Org
+from pipeline.salesforce.client import Org, Subrequest, Subresponse
 from pipeline.salesforce.credentials import Credentials
 from pipeline.salesforce.describe import DescribeCache
 from pipeline.salesforce.session import SessionStore
@@ -38,6 +40,8 @@ class Delivery:
         assert isinstance(batch, Batch)
         self.paused = self.deliver_batch(batch, report)
         ready = f"pipeline:{{{self.inbox.object}}}:ready"
+        due_ms: Any = self.redis.zrange(ready, -1, -1, withscores=True)
+        self.due_in_s = due_ms[0][1] / 1000 - time.time() if due_ms else 0.0
         for key in self.redis.zrange(ready, 0, -1):
             assert isinstance(key, bytes)
             self.redis.zadd(ready, {key: 0})
@@ -218,6 +222,7 @@ def test_a_create_whose_answer_was_lost_is_found_by_the_next_lookup(delivery: De
     delivery.inbox.append([lead("a@example.com", Title="x")])
     report = delivery.deliver()
     assert report.retried == 1
+    assert 55 < delivery.due_in_s < 60  # when the lost request must have ended
     assert delivery.deliver().created == 0
     assert len(delivery.records()) == 1
 
@@ -301,3 +306,58 @@ def test_a_field_the_org_has_lost_since_it_was_described_costs_a_fresh_describe_
     delivery.inbox.append([lead(f"p{n}@example.com", Gone__c="x") for n in range(3)])
     report = delivery.deliver()
     assert (report.created, report.dead, report.retried) == (3, 0, 0)
+
+
+class BusyTrigger:
+    """The emulated org with a trigger that gets through `most` records before a governor limit ends it."""
+
+    def __init__(self, org: Org, most: int) -> None:
+        self._org, self.most = org, most
+        self.sizes: list[int] = []
+
+    def send(self, subrequests: Sequence[Subrequest], *, by: float) -> list[Subresponse]:
+        answers = []
+        for one in subrequests:
+            records = one.body["records"] if one.method in {"POST", "PATCH"} and isinstance(one.body, dict) else []
+            assert isinstance(records, list)
+            if records:
+                self.sizes.append(len(records))
+            if len(records) > self.most:
+                error = {
+                    "statusCode": "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY",
+                    "message": "LeadTrigger: execution of BeforeInsert caused by: System.LimitException: Apex CPU time "
+                    "limit exceeded",
+                }
+                answers.append(Subresponse(200, [{"success": False, "errors": [error]} for _ in records]))
+            else:
+                answers += self._org.send([one], by=by)
+        return answers
+
+    def query_rest(self, next_records_url: str) -> Subresponse:
+        return self._org.query_rest(next_records_url)
+
+
+def test_a_governor_limit_makes_collections_smaller_and_they_grow_back(delivery: Delivery) -> None:
+    trigger = BusyTrigger(delivery.org, most=60)
+    delivery.org = trigger  # type: ignore[assignment]  # what delivery needs of one
+    numbers = iter(range(10_000))
+
+    def deliver_some(most: int) -> list[int]:
+        trigger.sizes = []
+        delivery.inbox.append([lead(f"p{next(numbers)}@example.com") for _ in range(most)])
+        report = delivery.deliver()
+        assert (report.created, report.dead, report.retried) == (most, 0, 0)
+        return trigger.sizes
+
+    assert max(deliver_some(200)) == 200
+    assert delivery.inbox.chunk(200) == 100
+    deliver_some(200)
+    assert delivery.inbox.chunk(200) == 50
+    assert max(deliver_some(100)) == 50  # the next batch knows
+    assert delivery.inbox.chunk(200) == 55
+    trigger.most = 200
+    for _ in range(20):
+        deliver_some(200)
+        if delivery.inbox.chunk(200) == 200:
+            break
+    assert deliver_some(200) == [200]

@@ -7,35 +7,124 @@ from pipeline.delivery.outcome import (
     MOST_ATTEMPTS,
     Buried,
     LookAgain,
-    Meaning,
     Paused,
     RetryAt,
     Split,
     backoff_s,
+    is_uncertain,
     of_failure,
     of_part,
     of_record,
+    was_too_much,
 )
 from pipeline.errors import ConfigurationError
 from pipeline.salesforce.errors import ErrorDetail, LoginRefused, NoAnswer, Refused, Unavailable
 
-OF_RECORD = {
-    Meaning.BURY: Buried,
-    Meaning.RETRY: RetryAt,
-    Meaning.RETRY_ONCE: RetryAt,
-    Meaning.LOOK_AGAIN: LookAgain,
-    Meaning.PAUSE: Paused,
-    Meaning.PAUSE_FOR_OPERATOR: Paused,
-    Meaning.SPLIT: RetryAt,
+# Salesforce's codes (REST API guide, "Status Codes and Error Responses"; SOAP API guide, "Core Data Types"): what is
+# decided about a record that was refused with it, and about a collection or query that was refused as a whole.
+DECISIONS: dict[str, tuple[type, type]] = {
+    "INVALID_SESSION_ID": (Paused, Paused),
+    "REQUEST_LIMIT_EXCEEDED": (Paused, Paused),
+    "SERVER_UNAVAILABLE": (Paused, Paused),
+    "UNKNOWN_EXCEPTION": (RetryAt, RetryAt),
+    "UNABLE_TO_LOCK_ROW": (RetryAt, RetryAt),
+    "QUERY_TIMEOUT": (RetryAt, Split),
+    "REQUEST_RUNNING_TOO_LONG": (RetryAt, Split),
+    "API_CURRENTLY_DISABLED": (Paused, Paused),
+    "FUNCTIONALITY_TEMPORARILY_UNAVAILABLE": (Paused, Paused),
+    "API_DISABLED_FOR_ORG": (Paused, Paused),
+    "DUPLICATES_DETECTED": (Buried, Split),
+    "DUPLICATE_VALUE": (RetryAt, Split),
+    "DUPLICATE_EXTERNAL_ID": (Buried, Split),
+    "REQUIRED_FIELD_MISSING": (Buried, Split),
+    "STRING_TOO_LONG": (Buried, Split),
+    "INVALID_FIELD": (Buried, Split),
+    "INVALID_FIELD_FOR_INSERT_UPDATE": (Buried, Split),
+    "INVALID_TYPE": (Buried, RetryAt),
+    "INVALID_TYPE_ON_FIELD_IN_RECORD": (Buried, Split),
+    "INVALID_EMAIL_ADDRESS": (Buried, Split),
+    "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST": (Buried, Split),
+    "NUMBER_OUTSIDE_VALID_RANGE": (Buried, Split),
+    "JSON_PARSER_ERROR": (RetryAt, Split),
+    "MALFORMED_QUERY": (Buried, Split),
+    "INVALID_QUERY_FILTER_OPERATOR": (Buried, Split),
+    "INVALID_QUERY_LOCATOR": (RetryAt, RetryAt),
+    "QUERY_TOO_COMPLICATED": (RetryAt, Split),
+    "OPERATION_TOO_LARGE": (RetryAt, Split),
+    "MALFORMED_ID": (Buried, Split),
+    "NOT_FOUND": (LookAgain, Split),
+    "ENTITY_IS_DELETED": (LookAgain, Split),
+    "INVALID_CROSS_REFERENCE_KEY": (LookAgain, Split),
+    "INSUFFICIENT_ACCESS_ON_CROSS_REFERENCE_ENTITY": (Buried, Split),
+    "INSUFFICIENT_ACCESS_OR_READONLY": (Buried, RetryAt),
+    "INSUFFICIENT_ACCESS": (Buried, RetryAt),
+    "CANNOT_UPDATE_CONVERTED_LEAD": (LookAgain, Split),
+    "FIELD_CUSTOM_VALIDATION_EXCEPTION": (Buried, Split),
+    "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY": (Buried, Split),
+    "CANNOT_EXECUTE_FLOW_TRIGGER": (Buried, Split),
+    "FIELD_INTEGRITY_EXCEPTION": (Buried, Split),
+    "INACTIVE_OWNER_OR_USER": (Buried, Split),
+    "TRANSFER_REQUIRES_READ": (Buried, Split),
+    "STORAGE_LIMIT_EXCEEDED": (Paused, Paused),
+    "ENTITY_IS_LOCKED": (RetryAt, RetryAt),
+    "DELETE_FAILED": (Buried, Split),
+    "MISSING_ARGUMENT": (Buried, Split),
+    "EXCEEDED_ID_LIMIT": (RetryAt, Split),
+    "LIMIT_EXCEEDED": (RetryAt, Split),
+    "EXCEEDED_MAX_SIZE_REQUEST": (RetryAt, Split),
+    "METHOD_NOT_ALLOWED": (Buried, RetryAt),
+    "UNSUPPORTED_MEDIA_TYPE": (Buried, RetryAt),
+    "TXN_SECURITY_NO_ACCESS": (Buried, RetryAt),
+    "TXN_SECURITY_METERING_ERROR": (RetryAt, RetryAt),
+    "TXN_SECURITY_APEX_ERROR": (Buried, Split),
+    "TXN_SECURITY_RUNTIME_ERROR": (Buried, Split),
+    "INVALID_LOGIN": (Paused, Paused),
+    "PASSWORD_LOCKOUT": (Paused, Paused),
+    "INVALID_OPERATION_WITH_EXPIRED_PASSWORD": (Paused, Paused),
+    "GONE": (Paused, Paused),
+    "UNSUPPORTED_API_VERSION": (Paused, Paused),
+    "ALL_OR_NONE_OPERATION_ROLLED_BACK": (RetryAt, RetryAt),
+    "PROCESSING_HALTED": (RetryAt, RetryAt),
+    "BATCH_PROCESSING_HALTED": (RetryAt, RetryAt),
+}
+WAITS_FOR_AN_OPERATOR = {
+    "API_DISABLED_FOR_ORG",
+    "STORAGE_LIMIT_EXCEEDED",
+    "INVALID_LOGIN",
+    "PASSWORD_LOCKOUT",
+    "INVALID_OPERATION_WITH_EXPIRED_PASSWORD",
+    "GONE",
+    "UNSUPPORTED_API_VERSION",
 }
 
 
-@pytest.mark.parametrize(("code", "meaning"), MEANINGS.items())
-def test_every_code_of_the_table_decides_about_a_record(code: str, meaning: Meaning) -> None:
-    decision = of_record([ErrorDetail(code, "words")], attempts=0, jitter=0.5)
-    assert type(decision) is OF_RECORD[meaning]
-    if isinstance(decision, Paused):
-        assert decision.needs_operator is (meaning is Meaning.PAUSE_FOR_OPERATOR)
+def test_the_table_holds_every_known_code_and_no_other() -> None:
+    assert MEANINGS.keys() == DECISIONS.keys()
+
+
+@pytest.mark.parametrize(("code", "decided"), DECISIONS.items())
+def test_every_code_decides_about_a_record_and_about_a_request(code: str, decided: tuple[type, type]) -> None:
+    errors = [ErrorDetail(code, "words")]
+    of_one, of_all = of_record(errors, attempts=0, jitter=0.5), of_part(errors)
+    assert (type(of_one), type(of_all)) == decided
+    if isinstance(of_one, Paused):
+        assert of_one == of_all
+        assert of_one.needs_operator is (code in WAITS_FOR_AN_OPERATOR)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "T: System.LimitException: Too many SOQL queries: 101",
+        "T: System.LimitException: Apex CPU time limit exceeded",
+        "We can't save this record because the process failed: Apex CPU time limit exceeded",
+    ],
+)
+@pytest.mark.parametrize("code", ["CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", "CANNOT_EXECUTE_FLOW_TRIGGER"])
+def test_a_governor_limit_says_that_the_records_were_too_many(code: str, text: str) -> None:
+    assert was_too_much([ErrorDetail(code, text)])
+    assert not was_too_much([ErrorDetail(code, "System.NullPointerException")])
+    assert not was_too_much([ErrorDetail("FIELD_CUSTOM_VALIDATION_EXCEPTION", text)])
 
 
 def test_a_code_that_is_not_in_the_table_is_buried_with_salesforces_words() -> None:
@@ -89,11 +178,13 @@ def test_faults_of_the_org_pause_and_spend_no_attempt() -> None:
     assert isinstance(of_failure(Refused(403, (ErrorDetail("REQUEST_LIMIT_EXCEEDED"),))), Paused)
 
 
-def test_a_request_without_an_answer_is_tried_again_without_blame_once_it_must_have_ended() -> None:
-    decision = of_failure(NoAnswer(sent=True, why="timeout"))
+def test_a_lookup_without_an_answer_is_repeated_soon_and_without_blame() -> None:
+    lost = NoAnswer(sent=True, why="timeout")
+    decision = of_failure(lost)
     assert isinstance(decision, RetryAt)
     assert not decision.counts_attempt
-    assert decision.delay_s >= 60
+    assert 0 < decision.delay_s < 60
+    assert is_uncertain(lost)  # which is what a write without an answer is asked first
 
 
 def test_a_server_error_counts_because_one_record_can_cause_it() -> None:

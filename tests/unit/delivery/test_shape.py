@@ -5,7 +5,16 @@ from typing import Any
 
 import pytest
 
-from pipeline.delivery.shape import Dropped, Shaped, createable, missing_required, shape, shape_match, updateable
+from pipeline.delivery.shape import (
+    Dropped,
+    Shaped,
+    createable,
+    missing_required,
+    shape,
+    shape_match,
+    traits_of,
+    updateable,
+)
 from pipeline.operation import Operation
 from pipeline.salesforce.describe import Field, ObjectDescribe
 
@@ -268,7 +277,49 @@ def test_a_trait_finds_its_field(trait: str, found: str | None) -> None:
     assert list(shaped.fields) == ([found] if found else [])
     if not found:
         name = trait if trait.endswith("__c") else f"{trait}__c"
-        assert shaped.dropped == (Dropped(trait, f"Lead has no field {name}"),)
+        assert shaped.dropped == (Dropped(trait, f"had no field `{name}` on Lead", is_unknown=True),)
+        assert shaped.dropped[0].told == f"trait `{trait}` had no field `{name}` on Lead"
+
+
+def test_a_traits_field_is_looked_for_once_as_long_as_the_describe_is_the_same() -> None:
+    traits = traits_of(LEAD)
+    first = traits.field_of("loginCount")
+    traits._by_loose_name.clear()
+
+    assert traits_of(LEAD).field_of("loginCount") is first is LEAD.fields["Login_Count__c"]
+    assert traits_of(describe(field("Login_Count__c"))).field_of("loginCount") is not first
+
+
+@pytest.mark.parametrize(
+    ("trait", "told"),
+    [
+        ("x" * 30_000, "trait `" + "x" * 59 + "…` had no field `" + "x" * 59 + "…__c` on Lead"),
+        (
+            "\x1b[31m`red`\n",
+            r"trait `\u001b[31m\u0060red\u0060\u000a` had no field `\u001b[31m\u0060red\u0060\u000a__c` on Lead",
+        ),
+        ("lone \ud83d", r"trait `lone \ud83d` had no field `lone \ud83d__c` on Lead"),
+        ("größe", "trait `größe` had no field `größe__c` on Lead"),
+    ],
+)
+def test_what_is_told_of_a_trait_is_short_and_printable(trait: str, told: str) -> None:
+    (dropped,) = shape(operation(traits={trait: 1}), LEAD).dropped
+
+    assert dropped.told == told
+
+
+def test_what_is_told_of_a_value_that_does_not_fit_names_the_trait_and_not_the_value() -> None:
+    (dropped,) = shape(operation(traits={"loginCount": "secret"}), LEAD).dropped
+
+    assert dropped.told == "`loginCount`: Login_Count__c is of type double: it is no number"
+
+
+def test_a_read_names_the_fields_it_returns_as_the_org_does_and_leaves_out_what_is_none() -> None:
+    shaped = shape(operation(match={"Email": "a@b.example"}, options={"read": ["email", "PLAN__C", "None__c"]}), LEAD)
+
+    assert shaped.reads[0] == "Email"
+    assert shaped.reads[1] in {"plan__c", "Plan__c"}
+    assert shaped.dropped == (Dropped("None__c", "Lead has no field None__c"),)
 
 
 def test_a_refreshed_describe_is_asked_anew() -> None:

@@ -5,7 +5,7 @@ import pytest
 from redis import Redis
 
 from pipeline.inbox.claims import Batch, Empty, Settlement, Wait
-from pipeline.inbox.dead_letters import Receipt, dead_letters, find_dead_letter, receive, received, receiving
+from pipeline.inbox.dead_letters import Receipt, dead_letters, find_dead_letter, receive, received
 from pipeline.inbox.inbox import Bounds, Inbox, objects
 from pipeline.inbox.scripts import run_together
 from pipeline.local import wait_until
@@ -251,6 +251,6 @@ def test_a_backfill_of_fifty_batches_leaves_while_more_is_to_come(redis: Redis) 
 def test_scripts_that_run_together_run_where_the_server_does_not_know_them(redis: Redis) -> None:
     redis.script_flush()
     inbox = Inbox(redis, "Lead", Bounds(linger_s=0))
-    appending = inbox.appending([operation(1)])
-    appended, new = run_together(redis, [appending.call, receiving([Receipt("m1", "accepted")])])
-    assert (appending.read(appended).appended, new) == (1, 1)
+    appending = [inbox.appending([operation(number)]) for number in (1, 2)]
+    answers = run_together(redis, [one.call for one in appending])
+    assert [one.read(answer).appended for one, answer in zip(appending, answers, strict=True)] == [1, 1]

@@ -16,6 +16,7 @@ from pipeline.errors import ConfigurationError
 from pipeline.events.schemas import validate
 from pipeline.mapping.defaults import CONTACT, LEAD, account_fields
 from pipeline.mapping.plan import compile_plan
+from pipeline.review.preview import Planned
 from pipeline.salesforce.describe import ObjectDescribe
 from pipeline.settings.file import parse_destination
 from pipeline.settings.json_schema import json_schema
@@ -27,6 +28,7 @@ CUSTOM: list[dict[str, Any]] = [
     {"name": "plan__c", "type": "string", "length": 40},
     {"name": "Login_Count__c", "type": "double", "precision": 18},
     {"name": "UserId__c", "type": "string", "length": 80, "externalId": True},
+    {"name": "MessageId__c", "type": "string", "length": 128, "externalId": True},
     {"name": "Unit_Price__c", "type": "currency", "precision": 18, "scale": 2},
     {"name": "RecordTypeId", "type": "reference", "referenceTo": ["RecordType"]},
 ]
@@ -71,25 +73,12 @@ def test_an_example_of_the_reference_is_true(example: Example, describes: dict[s
     written = []
     for operation in planner.plan(validate(example.event, received_ms=2_000_000_000_000)):
         shaped = shape(operation, describes[operation.object])
-        options = {key: value for key, value in operation.options.items() if key not in {"lookups", "clear_nulls"}}
-        written.append(
-            {
-                "operation": operation.verb,
-                "object": operation.object,
-                "match": shaped.match,
-                "fields": shaped.fields,
-                "on_create": shaped.on_create,
-                "lookups": shaped.lookups,
-                "left_out": {dropped.name: dropped.reason for dropped in shaped.dropped},
-                "options": options,
-            }
-        )
+        written.append(Planned(operation, shaped).shown())
         if operation.verb == "create":
             new = {**shaped.on_create, **shaped.fields}
             assert missing_required(new, describes[operation.object]) == []
 
-    shown = [{key: value for key, value in one.items() if value} for one in written]
-    assert shown == example.writes
+    assert written == example.writes
 
 
 def test_the_reference_has_examples() -> None:

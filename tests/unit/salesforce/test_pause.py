@@ -157,7 +157,7 @@ def test_everything_paused_by_hand_is_not_probed(client: fakeredis.FakeRedis, pa
 def test_pausing_twice_by_hand_keeps_the_first_time(client: fakeredis.FakeRedis, pause: Pause) -> None:
     pause.hold("Lead")
     first = pause.why("Lead")
-    client.hset("pipeline:{pause}:held", "Lead", 1)
+    client.hset("pipeline:{pause}:held", "Lead", '{"since_ms": 1, "reason": ""}')
     pause.hold("Lead")
     second = pause.why("Lead")
     assert first is not None

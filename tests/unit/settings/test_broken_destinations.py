@@ -54,6 +54,11 @@ BROKEN = [
     (ACTION.replace("track", "tracks") + AB, 2, "did you mean track?"),
     (ACTION.replace("track", "page, event: Home") + AB, 2, "`where`"),
     (ACTION.replace("track", "track, event: []") + AB, 2, "its name"),
+    (UPSERT + "  match: {userId: B}\n  idempotency_field: C", 6, "only a create can happen twice"),
+    (UPSERT + "  match: {userId: B}\n  on_uncertain: retry", 6, "only a create can happen twice"),
+    (ACTION + AB + "\n  idempotency_field: b", 6, "takes the messageId"),
+    (ACTION + AB + "\n  idempotency_field: C\n  on_uncertain: retry", 7, "can be looked up by C"),
+    (ACTION + AB + "\n  on_uncertain: bury", 6, "write one of retry, dead_letter"),
     (
         "actions:\n- on: {type: track, events: A}\n  operation: create\n  object: Case\n  fields: {a: B}",
         2,

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from pipeline.tasks.grouping import MOST_IN_GROUP, Groups
 
 
@@ -16,9 +18,13 @@ class Request:
     content_type: str = "application/json"
     content_encoding: str = "utf-8"
 
+    qos: object = None
+    acknowledged: bool = False
+
     @property
     def message(self) -> SimpleNamespace:
-        return SimpleNamespace(channel=SimpleNamespace(qos=None))  # no Redis: each acknowledges by itself
+        channel = SimpleNamespace(qos=self.qos) if self.qos else SimpleNamespace()  # RabbitMQ's channels have none
+        return SimpleNamespace(channel=channel, delivery_tag=self.id)
 
     @property
     def body(self) -> str:
@@ -31,6 +37,9 @@ class Request:
     def on_success(self, _result: object) -> None:
         self.told.append("success")
 
+    def fail(self, _result: object) -> None:
+        raise OSError("gone")
+
     def on_failure(self, _error: object) -> None:
         self.told.append("failure")
 
@@ -39,6 +48,14 @@ class Request:
 
     def on_timeout(self, *, soft: bool, timeout: float) -> None:
         self.told.append(f"timeout {soft} {timeout}")
+
+
+class Together:
+    def __init__(self) -> None:
+        self.acknowledged: list[list[str]] = []
+
+    def ack_together(self, delivery_tags: list[str]) -> None:
+        self.acknowledged.append(delivery_tags)
 
 
 class Pool:
@@ -70,7 +87,11 @@ class Timer:
 
 def grouping(processes: int = 1) -> tuple[Groups, Pool, Timer]:
     pool, timer = Pool(processes), Timer()
-    return Groups(pool, timer, lambda _: (0, None, 0.0), time_limit=30), pool, timer
+    return Groups(pool, timer, nothing, soft_time_limit=20, time_limit=30), pool, timer
+
+
+def nothing(messages: object, *, is_again: bool) -> tuple[int, None, float]:
+    return 0, None, float(is_again and bool(messages))
 
 
 def test_a_message_after_a_pause_goes_at_once() -> None:
@@ -127,3 +148,37 @@ def test_a_message_that_comes_again_travels_alone() -> None:
     for _ in range(3):
         timer.run(groups)
     assert pool.groups == [["first"], ["a"], ["again"], ["b", "c"]]
+    assert [job["kwargs"]["is_again"] for job in pool.jobs] == [False, False, True, False]
+
+
+def test_the_limits_of_the_task_are_those_of_its_groups() -> None:
+    groups, pool, _ = grouping()
+    groups.add(Request("a"))
+    assert (pool.jobs[0]["soft_timeout"], pool.jobs[0]["timeout"]) == (20, 30)
+
+
+def test_one_that_cannot_be_told_does_not_keep_the_others_from_it() -> None:
+    groups, pool, timer = grouping(processes=2)
+    requests = [Request(name) for name in "abcd"]
+    requests[2].on_success = requests[2].fail  # type: ignore[method-assign]
+    for request in requests:
+        groups.add(request)
+    timer.run(groups)
+    with pytest.raises(OSError, match="gone"):
+        pool.jobs[1]["callback"]((0, None, 0.1))
+    assert [request.told for request in requests] == [[], ["success"], [], ["success"]]
+
+
+def test_a_group_is_acknowledged_at_once_where_the_transport_can_and_one_by_one_where_not() -> None:
+    together = Together()
+    for qos, acknowledged in ((together, True), (None, False)):
+        groups, pool, timer = grouping(processes=2)
+        requests = [Request(name, qos=qos) for name in "abc"]
+        for request in requests:
+            groups.add(request)
+        timer.run(groups)
+        for job in pool.jobs:
+            job["callback"]((0, None, 0.1))
+        assert [request.told for request in requests] == [["success"]] * 3
+        assert [request.acknowledged for request in requests] == [False, acknowledged, acknowledged]
+    assert together.acknowledged == [["b", "c"]]

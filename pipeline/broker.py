@@ -1,0 +1,235 @@
+"""Kombu's Redis transport with the one gap closed: a message is taken and noted as held in a single step.
+
+Kombu's own channel takes a message with BRPOP (`_brpop_read`) and notes it afterwards (`QoS.append`: the hash `unacked`
+and the sorted set `unacked_index`), so a worker killed in between, or one whose connection breaks before it has read
+the reply, takes the message with it. Here the taking is `broker_take.lua`, which moves it from its list to `unacked`
+before the worker sees it: at any instant it stands in one of the two, and `QoS.restore_visible` brings it back.
+
+A script cannot block, so an idle channel waits for a bell instead: a list beside each queue that every publication
+rings, read with BRPOP. A bell carries nothing. One that is lost, or that another producer never rang, costs the wait
+(`brpop_timeout`, a second) and no message, because the channel looks into the queues after every wait.
+
+Keys, besides kombu's own
+    bell.<queue>    list of at most one empty entry, gone a minute after the last publication
+
+What is relied on in kombu 5.7, transport/redis.py and transport/virtual/base.py: `_brpop_start` sends one command on
+the client's own connection, and the poller calls `_brpop_read` when its reply can be read; `Empty` means that there
+was no message; `unacked` holds [payload, exchange, routing key] by delivery tag, `unacked_index` the client's time;
+`restore_by_tag`, `ack` and `reject` go by the tag alone; `ack` is `_remove_from_indices` and the virtual QoS's `ack`.
+Everything else is inherited: priorities, fair order among queues, several queues, fanout, the visibility timeout, key
+prefixes, TLS and Sentinel. Messages lie where stock kombu puts them, so workers and producers with and without this
+transport work together.
+"""
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.resources import files
+from queue import Empty
+from time import monotonic, sleep, time
+from typing import Any, Final
+
+from kombu.transport import redis, virtual
+from kombu.utils.encoding import bytes_to_str
+from kombu.utils.json import loads
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import OutOfMemoryError, ReadOnlyError, RedisError, ResponseError
+
+from pipeline.redis_faults import in_words
+
+log = logging.getLogger(__name__)
+
+_TAKE: Final = files(__package__).joinpath("broker_take.lua").read_text("utf-8")
+_BELL_KEPT_MS: Final = 60_000
+_LOOK_AGAIN_S: Final = 1.0
+
+
+class QoS(redis.QoS):
+    """Knows which messages were noted as held when they were taken."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.noted: set[str] = set()
+
+    def append(self, message: Any, delivery_tag: str) -> None:
+        """Remember a message that the worker holds, and note it in Redis unless that was done."""
+        if delivery_tag in self.noted:
+            self.noted.discard(delivery_tag)
+            virtual.QoS.append(self, message, delivery_tag)
+        else:
+            super().append(message, delivery_tag)
+
+    @property
+    def is_cut_off(self: Any) -> bool:
+        """Whether the connection of the channel was given up; what was held comes back after the visibility timeout."""
+        return self.channel.connection is None or self.channel.connection.client is None
+
+    def restore_unacked(self: Any, client: Any = None) -> None:
+        """Give back what is held, as the channel closes; kombu's own fails where Redis is gone, and ends the worker."""
+        try:
+            if not self.is_cut_off:
+                super().restore_unacked(client)
+        except (RedisError, OSError) as error:
+            log.warning("what this worker holds comes back after the visibility timeout: %s", in_words(error))
+        self._delivered.clear()
+
+    def ack(self, delivery_tag: str) -> None:
+        """Acknowledge a message; one of a lost connection comes again, and is known by its id."""
+        if self.is_cut_off:
+            virtual.QoS.ack(self, delivery_tag)
+        else:
+            super().ack(delivery_tag)
+
+    def ack_together(self: Any, delivery_tags: Sequence[str]) -> None:
+        """Acknowledge messages in one round trip. Raises RedisError or OSError with none of them acknowledged here."""
+        if self.is_cut_off:
+            raise RedisConnectionError("the connection on which they came was lost")
+        with self.pipe_or_acquire() as pipe:
+            for delivery_tag in delivery_tags:
+                self._remove_from_indices(delivery_tag, pipe)
+            pipe.execute()
+        for delivery_tag in delivery_tags:
+            virtual.QoS.ack(self, delivery_tag)
+
+    def reject(self, delivery_tag: str, requeue: bool = False) -> None:
+        """Give a message back; where Redis takes no writes it comes back after the visibility timeout instead."""
+        try:
+            if self.is_cut_off:
+                virtual.QoS.ack(self, delivery_tag)
+            else:
+                super().reject(delivery_tag, requeue=requeue)
+        except (OutOfMemoryError, ReadOnlyError):
+            virtual.QoS.ack(self, delivery_tag)
+
+    def restore_visible(self, *arguments: Any, **options: Any) -> None:
+        """Give abandoned messages back to their queues, once Redis takes writes."""
+        try:
+            super().restore_visible(*arguments, **options)
+        except (OutOfMemoryError, ReadOnlyError) as error:
+            log.error("abandoned messages are not looked for: %s", in_words(error))  # noqa: TRY400
+
+
+class Channel(redis.Channel):
+    """A channel that takes a message and notes it as held in one step."""
+
+    QoS = QoS
+    _is_waiting = False  # whether the reply that is due is a bell's
+    _found_nothing = False
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        self._unacknowledged: set[str] = set()  # queues whose consumers want no acknowledgement, so nothing is noted
+        super().__init__(*arguments, **options)
+
+    def basic_consume(self: Any, queue: str, no_ack: bool = False, *arguments: Any, **options: Any) -> Any:
+        """Consume from a queue; see kombu.transport.virtual.Channel.basic_consume."""
+        (self._unacknowledged.add if no_ack else self._unacknowledged.discard)(queue)
+        return super().basic_consume(queue, no_ack, *arguments, **options)
+
+    def _brpop_start(self: Any, timeout: float | None = None) -> None:
+        """Send what the poller waits for: the taking, or the waiting for a bell after nothing was found."""
+        queues = self._queue_cycle.consume(len(self.active_queues))
+        if not queues:
+            return
+        self._is_waiting, self._found_nothing = self._found_nothing, False
+        self._in_poll = self.client.connection
+        self._brpop_sent_at = monotonic()
+        if self._is_waiting:
+            bells = [self.global_keyprefix + _bell(queue) for queue in queues]
+            self.client.connection.send_command("BRPOP", *bells, timeout or self.brpop_timeout or 0)
+        else:
+            self.client.connection.send_command(*self._take(queues))
+
+    def _brpop_read(self: Any, **options: Any) -> bool:
+        """Read the reply and deliver the message, if it is one. Raises Empty if it is none."""
+        try:
+            # Under neither command's own name, which kombu's prefixing client would take a reply apart for.
+            reply = self.client.parse_response(self.client.connection, "pipeline.take", **options)
+        except self.connection_errors:
+            self.client.connection.disconnect()
+            raise
+        except OutOfMemoryError as error:
+            log.error("no message is taken: %s", in_words(error))  # noqa: TRY400
+            reply = None
+        except ResponseError as error:
+            # As when the server has become a replica. The address may lead to the new master by the next time.
+            self.client.connection.disconnect()
+            sleep(_LOOK_AGAIN_S)
+            raise RedisConnectionError(in_words(error)) from None
+        finally:
+            self._in_poll = None
+            self._flush_brpop_reauth()
+        if self._is_waiting:
+            raise Empty
+        if not reply:
+            self._found_nothing = True
+            raise Empty
+        key, raw, tag = reply
+        self.qos.noted.update(filter(None, [bytes_to_str(tag)]))
+        queue = bytes_to_str(key)[len(self.global_keyprefix) :].rsplit(self.sep, 1)[0]
+        self._queue_cycle.rotate(queue)
+        self.connection._deliver(loads(bytes_to_str(raw)), queue)  # noqa: SLF001  (as kombu's channel does)
+        return True
+
+    def _take(self: Any, queues: list[str]) -> list[Any]:
+        by_priority = [(queue, priority) for priority in self.priority_steps for queue in queues]
+        names = [self.unacked_key, self.unacked_index_key, *(self._q_for_pri(*one) for one in by_priority)]
+        noted = [int(queue not in self._unacknowledged) for queue, _ in by_priority]
+        keys = [self.global_keyprefix + name for name in names]
+        return ["EVAL", _TAKE, len(keys), *keys, repr(time()), *noted]
+
+    def _put(self: Any, queue: str, message: Any, **options: Any) -> None:
+        """Publish a message and ring its queue's bell, in one round trip."""
+        if options.get("_publish_batch") is not None:  # found by the next look, within a second
+            super()._put(queue, message, **options)
+            return
+        with self.conn_or_acquire() as client, client.pipeline() as pipe:
+            super()._put(queue, message, **{**options, "_publish_batch": _Commands(pipe)})
+            bell = _bell(queue)
+            with _refusal_in_words():
+                pipe.delete(bell).lpush(bell, "").pexpire(bell, _BELL_KEPT_MS).execute()
+
+    def _queue_bind(self: Any, *arguments: Any, **options: Any) -> None:
+        with _refusal_in_words():
+            redis.Channel._queue_bind(self, *arguments, **options)  # type: ignore[attr-defined]  # noqa: SLF001
+
+
+class _Commands:
+    """Takes what kombu would publish in a batch into a pipeline."""
+
+    def __init__(self, pipe: Any) -> None:
+        self._pipe = pipe
+
+    def add(self, command: str, *arguments: Any) -> None:
+        getattr(self._pipe, command)(*arguments)
+
+
+@contextmanager
+def _refusal_in_words() -> Iterator[None]:
+    """Tell why Redis takes no writes, as an error after which kombu tries again for a while.
+
+    The text of redis-py would quote the beginning of a message.
+    """
+    try:
+        yield
+    except ResponseError as error:
+        raise RedisConnectionError(in_words(error)) from None
+
+
+def _bell(queue: str) -> str:
+    return f"bell.{queue}"
+
+
+class Transport(redis.Transport):
+    """The transport of redis:// and rediss:// addresses."""
+
+    Channel = Channel
+
+
+class SentinelChannel(Channel, redis.SentinelChannel):
+    """The same to the master that Sentinels name; kombu has a channel of its own for that."""
+
+
+class SentinelTransport(redis.SentinelTransport):
+    """The transport of sentinel:// addresses."""
+
+    Channel = SentinelChannel

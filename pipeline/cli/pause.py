@@ -1,0 +1,40 @@
+"""`pipeline pause` and `pipeline resume`: hold delivery back by hand, as while the org is being changed."""
+
+import click
+
+
+@click.command(
+    epilog="\b\nExamples:\n  pipeline pause --reason 'release of the billing package until 18:00'\n"
+    "  pipeline pause Case --reason 'its triggers are being mended'"
+)
+@click.argument("object_name", metavar="[OBJECT]", required=False)
+@click.option("--reason", default="", help="Why; `pipeline status` and the workers' logs say it.")
+def pause(*, object_name: str | None, reason: str) -> None:
+    """Hold delivery back: of everything, or of one OBJECT, as Lead.
+
+    Events are still taken in and wait, in order; nothing is lost. A batch that is under way is finished.
+    """
+    from pipeline.cli.connection import connected
+    from pipeline.salesforce.pause import Pause
+
+    with connected() as redis:
+        is_new = Pause(redis).hold(object_name, reason=reason)
+    what = object_name or "delivery"
+    click.echo(f"{what} is paused" if is_new else f"{what} was paused already; `pipeline status` says why")
+
+
+@click.command(epilog="\b\nExamples:\n  pipeline resume\n  pipeline resume Case")
+@click.argument("object_name", metavar="[OBJECT]", required=False)
+def resume(*, object_name: str | None) -> None:
+    """End a pause: of one OBJECT, or without OBJECT every one, those of single objects included.
+
+    Where delivery waits by itself, as after a refused login, the org is tried at once. A login that was refused is not
+    repeated for it before the time that protects the user from being locked out.
+    """
+    from pipeline.cli.connection import connected
+    from pipeline.salesforce.pause import Pause
+
+    with connected() as redis:
+        was_paused = Pause(redis).resume(object_name)
+    what = object_name or "delivery"
+    click.echo(f"{what} goes on" if was_paused else f"{what} was not paused")

@@ -1,0 +1,93 @@
+"""Answers: what an answer of Salesforce does to the keys it is about. Each returns why delivery has to pause, if so."""
+
+import random
+from collections.abc import Sequence
+
+from pipeline.delivery.outcome import (
+    Buried,
+    LookAgain,
+    Paused,
+    RetryAt,
+    Split,
+    in_words,
+    is_uncertain,
+    may_be_anothers_fault,
+    of_failure,
+    of_part,
+    of_record,
+    retry,
+)
+from pipeline.delivery.pack import Collection
+from pipeline.delivery.work import Work
+from pipeline.salesforce.client import RecordResult
+from pipeline.salesforce.errors import ErrorDetail, SalesforceError
+
+
+def take_results(collection: Collection, works: Sequence[Work], results: Sequence[RecordResult]) -> Paused | None:
+    """Take the results of a collection that was carried out, record by record."""
+    if len(results) > 1 and all(not one.success and may_be_anothers_fault(one.errors) for one in results):
+        _halve(works, Split(in_words(results[0].errors)))
+        return None
+    for write, work, result in zip(collection.writes, works, results, strict=True):
+        if result.success:
+            work.succeeded(write, result.id)
+            continue
+        decision = of_record(result.errors, attempts=work.claim.attempts, jitter=_jitter())
+        if isinstance(decision, Paused):
+            return decision
+        if isinstance(decision, LookAgain) and write.kind == "delete":
+            work.succeeded(write, None)  # it is gone, as was asked
+        else:
+            work.failed(decision)
+    return None
+
+
+def split(works: Sequence[Work], errors: Sequence[ErrorDetail]) -> Paused | None:
+    """Deal with a collection or query refused as a whole: halve it, and bury what is alone and still refused."""
+    return _decide(works, of_part(errors))
+
+
+def _halve(works: Sequence[Work], decision: Split) -> None:
+    if len(works) > 1:
+        for work in works:
+            work.company = max(1, len(works) // 2)
+        return
+    for work in works:
+        work.failed(Buried(decision.reason))
+
+
+def write_failed(works: Sequence[Work], error: SalesforceError, *, uncertain_delay_s: float) -> Paused | None:
+    """Deal with a request of writes that got no answer, or was refused as a whole.
+
+    One whose answer was lost may still be at work for `uncertain_delay_s`; nothing is looked up again before that.
+    """
+    if not is_uncertain(error):
+        return failed(works, error)
+    for work in works:
+        if work.is_open:
+            work.unanswered(uncertain_delay_s)
+    decision = of_failure(error)
+    return decision if isinstance(decision, Paused) else None
+
+
+def failed(works: Sequence[Work], error: SalesforceError) -> Paused | None:
+    """Deal with a request that got no answer, or was refused as a whole, and changed nothing."""
+    return _decide([work for work in works if work.is_open], of_failure(error))
+
+
+def _decide(works: Sequence[Work], decision: RetryAt | Split | Paused) -> Paused | None:
+    if isinstance(decision, Paused):
+        return decision
+    if isinstance(decision, Split):
+        _halve(works, decision)
+        return None
+    for work in works:
+        if decision.counts_attempt:
+            work.failed(retry(decision.reason, attempts=work.claim.attempts, jitter=_jitter()))
+        else:
+            work.failed(decision)
+    return None
+
+
+def _jitter() -> float:
+    return random.random()  # noqa: S311  (spreads retries, guards nothing)

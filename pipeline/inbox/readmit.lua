@@ -1,0 +1,14 @@
+-- readmit: end the dead letter of a rejected event that was taken in after all.
+--
+-- Keeps promise 1: called after its operations were appended, so that one killed in between leaves the dead letter;
+-- and promise 5 for the figures: however often it is retried, the event is counted once.
+--
+-- KEYS[1]  base of the events' keys, "pipeline:{events}:"
+-- ARGV[1]  id of the dead letter
+-- ARGV[2]  outcome (accepted | skipped)
+-- returns  1 when it was there, else 0
+
+if redis.call('XDEL', KEYS[1] .. 'dead', ARGV[1]) == 0 then return 0 end
+redis.call('HINCRBY', KEYS[1] .. 'counts', 'rejected', -1)
+redis.call('HINCRBY', KEYS[1] .. 'counts', ARGV[2], 1)
+return 1

@@ -1,0 +1,30 @@
+"""read_result: what the `read` actions of a message have found, for the producer that sent it."""
+
+import os
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+    from pipeline.inbox.results import ReadResult
+
+
+def read_result(message_id: str) -> "dict[str, ReadResult] | None":
+    """Return what the read actions of a message have found: the rule's name, as `actions[0]`, → its result.
+
+    None: nothing is there, because delivery has not come to it, because a quarter of an hour has passed since, or
+    because no action reads for this event. `message_id` is the `messageId` that the producer gave the event. Reads the
+    Redis that PIPELINE_REDIS_URL names; raises ConfigurationError for no address, RedisError where it does not answer.
+    """
+    from pipeline.inbox.results import results_of
+    from pipeline.settings import redis_url
+
+    return results_of(_client(redis_url(os.environ)), message_id)
+
+
+@cache
+def _client(url: str) -> "Redis":
+    from redis import Redis
+
+    return Redis.from_url(url, socket_timeout=10, socket_connect_timeout=5, health_check_interval=30)

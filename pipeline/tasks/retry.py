@@ -1,0 +1,65 @@
+"""Retry: dead letters on their way again, operations as they are and rejected events from the beginning."""
+
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pipeline.inbox.dead_letters import DeadLetter
+    from pipeline.tasks.runtime import Runtime
+
+
+@dataclass(slots=True)
+class Retried:
+    """What became of dead letters: on their way again, still refused, or gone before they could be retried."""
+
+    moved: int = 0
+    refused: int = 0
+    gone: int = 0
+
+
+def retry_letters(letters: "Sequence[DeadLetter]", runtime: "Runtime") -> Retried:
+    """Put dead letters on their way again; killed at any point and called again, it neither loses nor repeats one."""
+    from pipeline.inbox.dead_letters import EVENTS
+
+    done = Retried()
+    of_object: dict[str, list[DeadLetter]] = defaultdict(list)
+    for letter in letters:
+        if letter.object == EVENTS:
+            _retry_event(letter, runtime, done)
+        else:
+            of_object[letter.object].append(letter)
+    for name, its_own in of_object.items():
+        _retry_operations(name, its_own, runtime, done)
+    return done
+
+
+def _retry_event(letter: "DeadLetter", runtime: "Runtime", done: Retried) -> None:
+    """Check and map a rejected event anew: the mapping may have been mended, or the pipeline itself."""
+    from pipeline.inbox.dead_letters import readmit
+    from pipeline.tasks.ingest import append, plan
+
+    receipt, operations = plan(letter.event, time.time_ns() // 1_000_000, runtime)
+    if receipt.outcome == "rejected":
+        done.refused += 1
+        return
+    append(operations, runtime)
+    if readmit(runtime.redis, letter, receipt.outcome):
+        done.moved += 1
+    else:
+        done.gone += 1
+
+
+def _retry_operations(name: str, letters: "Sequence[DeadLetter]", runtime: "Runtime", done: Retried) -> None:
+    from pipeline.inbox.dead_letters import retry
+    from pipeline.tasks.ingest import wake
+
+    readable = [letter for letter in letters if letter.key is not None]
+    done.refused += len(letters) - len(readable)
+    moved, token = retry(runtime.redis, name, readable)
+    done.moved += moved
+    done.gone += len(readable) - moved
+    if token:
+        wake(name, token)

@@ -1,0 +1,137 @@
+"""The transport against a real server: what kombu's own does must go on working."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from kombu import Connection, Consumer, Exchange, Producer, Queue
+from kombu.transport import TRANSPORT_ALIASES, get_transport_cls
+
+from pipeline import app, broker, send_event
+from pipeline.local import LocalRedis, LocalStack, connect_producer, wait_until
+
+PLAIN = Exchange("ingest")
+
+
+@pytest.fixture
+def connection(redis_server: LocalRedis) -> Iterator[Connection]:
+    assert app.conf.broker_url  # reads the configuration, which registers the transport
+    options = {"visibility_timeout": 1, "unacked_restore_interval": 1, "unacked_restore_throttle": 1}
+    with Connection(redis_server.url, transport_options=options) as opened:
+        assert type(opened.transport) is broker.Transport
+        yield opened
+
+
+def taken(connection: Connection, *queues: Queue, no_ack: bool = False, most: int = 100) -> list[Any]:
+    """Take messages until none comes for a moment; they stay unacknowledged."""
+    messages: list[Any] = []
+    channel = connection.channel()
+    with Consumer(channel, queues, callbacks=[lambda _, message: messages.append(message)], no_ack=no_ack):
+        while len(messages) < most:
+            try:
+                connection.drain_events(timeout=0.5)
+            except TimeoutError:
+                break
+    return messages
+
+
+def test_urls_of_redis_and_sentinel_use_it_and_others_do_not(connection: Connection) -> None:
+    used: dict[str, Any] = {name: get_transport_cls(name) for name in ("redis", "rediss", "sentinel")}
+    assert used == {
+        "redis": broker.Transport,
+        "rediss": broker.Transport,
+        "sentinel": broker.SentinelTransport,
+    }
+    assert TRANSPORT_ALIASES["amqp"] == "kombu.transport.pyamqp:Transport"
+
+
+def test_messages_come_by_priority_and_then_in_order_from_several_queues(connection: Connection) -> None:
+    queues = [Queue(name, PLAIN, routing_key=name) for name in ("a", "b")]
+    with connection.channel() as channel:
+        producer = Producer(channel)
+        for number, (name, priority) in enumerate([("a", 9), ("a", 0), ("a", 0), ("b", 0), ("b", 9)]):
+            producer.publish({"number": number}, exchange=PLAIN, routing_key=name, declare=queues, priority=priority)
+    messages = taken(connection, *queues, most=5)
+    numbers = [message.payload["number"] for message in messages]
+    assert sorted(numbers[:3]) == [1, 2, 3]
+    assert numbers.index(1) < numbers.index(2)
+    assert sorted(numbers[3:]) == [0, 4]
+
+
+def test_what_is_taken_is_on_record_until_it_is_acknowledged_or_goes_back(
+    connection: Connection, redis_server: LocalRedis
+) -> None:
+    queue = Queue("a", PLAIN, routing_key="a")
+    with connection.channel() as channel, redis_server.client() as redis:
+        for number in range(3):
+            Producer(channel).publish({"number": number}, exchange=PLAIN, routing_key="a", declare=[queue])
+        first, second, third = taken(connection, queue, most=3)
+        assert redis.hlen("unacked") == redis.zcard("unacked_index") == 3
+        first.ack()
+        second.reject(requeue=True)
+        assert redis.hlen("unacked") == redis.zcard("unacked_index") == 1
+        (again,) = taken(connection, queue, most=1)
+        assert again.payload == {"number": 1}
+        assert again.properties["delivery_info"]["redelivered"]
+        third.ack()
+        again.ack()
+        assert redis.hlen("unacked") == 0
+
+
+def test_what_nobody_acknowledges_comes_back_after_the_visibility_timeout(
+    connection: Connection, redis_server: LocalRedis
+) -> None:
+    queue = Queue("a", PLAIN, routing_key="a")
+    with connection.channel() as channel:
+        Producer(channel).publish({"number": 0}, exchange=PLAIN, routing_key="a", declare=[queue])
+    assert len(taken(connection, queue, most=1)) == 1
+    with Connection(
+        redis_server.url, transport_options={"visibility_timeout": 1, "unacked_restore_throttle": 1}
+    ) as other:
+        wait_until(lambda: taken(other, queue, most=1), what="the message again")
+
+
+def test_what_needs_no_acknowledgement_is_not_put_on_record(connection: Connection, redis_server: LocalRedis) -> None:
+    queue = Queue("a", PLAIN, routing_key="a")
+    with connection.channel() as channel, redis_server.client() as redis:
+        Producer(channel).publish({"number": 0}, exchange=PLAIN, routing_key="a", declare=[queue])
+        assert len(taken(connection, queue, no_ack=True, most=1)) == 1
+        assert redis.hlen("unacked") == 0
+
+
+def test_messages_lie_where_the_stock_transport_looks_for_them_and_the_other_way_round(
+    connection: Connection, redis_server: LocalRedis
+) -> None:
+    queue = Queue("a", PLAIN, routing_key="a")
+    with Connection(redis_server.url, transport="kombu.transport.redis:Transport") as stock:
+        for sender, receiver in ((connection, stock), (stock, connection)):
+            with sender.channel() as channel:
+                Producer(channel).publish({"number": 0}, exchange=PLAIN, routing_key="a", declare=[queue])
+            (message,) = taken(receiver, queue, most=1)
+            message.ack()
+    with redis_server.client() as redis:
+        assert redis.hlen("unacked") == redis.llen("a") == 0
+
+
+def test_a_prefix_for_all_keys_is_kept(redis_server: LocalRedis) -> None:
+    assert app.conf.broker_url
+    queue = Queue("a", PLAIN, routing_key="a")
+    options = {"global_keyprefix": "of-ours:"}
+    with Connection(redis_server.url, transport_options=options) as opened, redis_server.client() as redis:
+        with opened.channel() as channel:
+            Producer(channel).publish({"number": 0}, exchange=PLAIN, routing_key="a", declare=[queue])
+        (message,) = taken(opened, queue, most=1)
+        assert redis.hlen("of-ours:unacked") == 1
+        message.ack()
+        assert [key for key in redis.scan_iter() if not key.startswith(b"of-ours:")] == []
+        assert redis.hlen("of-ours:unacked") == 0
+
+
+def test_inspect_reaches_workers_and_an_idle_worker_is_woken_at_once(start_stack: Any) -> None:
+    stack: LocalStack = start_stack(workers={"one": ("--ingest",), "two": ("--ingest",)}, has_beat=False)
+    connect_producer(stack.redis.url)
+    assert len(app.control.inspect(timeout=5, limit=2).ping() or {}) == 2
+    assert len(app.control.inspect(timeout=5, limit=2).active_queues() or {}) == 2
+    with stack.redis.client() as redis:
+        send_event.delay({"type": "identify", "userId": "u"})
+        wait_until(lambda: redis.hgetall("pipeline:{events}:counts"), what="the event taken in", within_s=0.8)
