@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from celery.exceptions import Reject, SoftTimeLimitExceeded
+from celery.exceptions import Reject
 from celery.utils.log import get_task_logger
 from kombu.exceptions import OperationalError
 from kombu.serialization import loads
@@ -32,16 +32,14 @@ def take_in(messages: Sequence[Body], *, is_again: bool = False) -> tuple[int, N
     The time is each message's share. One that comes again has to be alone.
     """
     begun = time.monotonic()
-    is_alone = len(messages) == 1
     try:
-        _ingest([event for message in messages for event in _events_of(message)], is_again=is_again, is_alone=is_alone)
-    except Reject:
-        raise
-    except Exception as bug:
-        if is_alone:
+        events = [event for message in messages for event in _events_of(message)]
+    except Exception as unreadable:
+        if len(messages) == 1:
             raise
         # Whichever it is about, the others are not lost with it: each of them comes again, and travels alone.
-        raise Reject(type(bug).__name__, requeue=True) from None
+        raise Reject(type(unreadable).__name__, requeue=True) from None
+    _ingest(events, is_again=is_again)
     return 0, None, (time.monotonic() - begun) / len(messages)
 
 
@@ -64,11 +62,11 @@ def _events_of(message: Body) -> Iterator[Any]:
     return iter((*args, *kwargs.values()))
 
 
-def _ingest(events: list[Any], *, is_again: bool, is_alone: bool = True) -> None:
+def _ingest(events: list[Any], *, is_again: bool) -> None:
     """Take events in, or give the message back to its queue: Celery acknowledges one whose task raises anything else.
 
-    What cannot be taken in for a fault of the events or of the code is buried, at the latest when it comes again. Of
-    several messages none is: the fault is raised.
+    What cannot be taken in for a fault of the events or of the code is buried when it comes again: not at once, because
+    a lost connection shows itself in many errors, and because a message that comes again is not in others' company.
     """
     from pipeline.tasks.runtime import runtime
 
@@ -78,14 +76,16 @@ def _ingest(events: list[Any], *, is_again: bool, is_alone: bool = True) -> None
         except (RedisError, OperationalError, PipelineError):
             raise
         except Exception as bug:
-            if not is_alone or (isinstance(bug, SoftTimeLimitExceeded) and not is_again):
+            if not is_again:
                 raise
             log.error("events could not be taken in: %s", type(bug).__name__)  # noqa: TRY400  (a traceback quotes them)
             _bury(events, f"the pipeline failed to take it in: {type(bug).__name__}", runtime())
     except PipelineError as error:
         _give_back(str(error))
-    except (RedisError, OperationalError, SoftTimeLimitExceeded) as error:
+    except (RedisError, OperationalError) as error:
         _give_back(in_words(error))
+    except Exception as bug:  # noqa: BLE001  (its text may quote an event)
+        _give_back(type(bug).__name__)
 
 
 def _give_back(why: str) -> NoReturn:
