@@ -12,7 +12,7 @@ def test_messages_that_wait_together_are_all_taken_in_and_none_is_held_on_to(
     start_stack: Callable[..., LocalStack],
 ) -> None:
     stack = start_stack(workers={}, has_beat=False)
-    connect_producer(stack.redis.url)
+    connect_producer(stack.broker_url)
     for number in range(200):
         traits = {"email": f"p{number % 20}@example.com", "lastName": "Doe", "company": "Acme"}
         send_event.delay(
