@@ -63,7 +63,7 @@ def test_a_worker_that_was_stopped_past_its_lease_writes_nothing(
     stack = start_stack(
         workers={"ingest": ("--ingest",)}, destination="linger: 0.05\nsalesforce: {timeout: 1}\n", has_beat=False
     )
-    connect_producer(stack.redis.url)
+    connect_producer(stack.broker_url)
     with stack.redis.client() as redis, worker_that_stops(stack, place) as stopped:
         leads = Inbox(redis, "Lead")
         send_event.delay(
