@@ -37,7 +37,10 @@ from pipeline.salesforce.transport import READ_TIMEOUT_S
 _MOST_ROUNDS = 30
 _UNKNOWN_OBJECT_DELAY_S = 300.0
 _TRIES_IN_COMPANY = 2
-_PARENT_DELAY_S = 1.0
+# What points to a record that waits to be created waits for it: closely at first, and for a day at most, since two new
+# records that point to each other would wait for ever.
+_PARENT_DELAY_S, _LATER_PARENT_DELAY_S = 1.0, 60.0
+_CLOSELY_S, _LONGEST_PARENT_WAIT_S = 60.0, 86_400.0
 # A whole collection is refused for one field that the org does not know, or no longer.
 _FIELD_CODES = frozenset({"INVALID_FIELD", "INVALID_FIELD_FOR_INSERT_UPDATE"})
 
@@ -247,8 +250,11 @@ class Deliverer:
             work.found |= found
             # A record that points to itself cannot wait for itself.
             own = (self._inbox.object, work.claim.key)
-            if any((one.object, one.key) != own for one in coming & work.references()):
-                work.verdict = RetryAt(_PARENT_DELAY_S, "the record it points to is on its way", counts_attempt=False)
+            waited_s = time.time() - work.claim.arrived_ms / 1000
+            is_waiting = waited_s < _LONGEST_PARENT_WAIT_S
+            if is_waiting and any((one.object, one.key) != own for one in coming & work.references()):
+                delay_s = _PARENT_DELAY_S if waited_s < _CLOSELY_S else _LATER_PARENT_DELAY_S
+                work.verdict = RetryAt(delay_s, "the record it points to is on its way", counts_attempt=False)
             elif work.references() <= work.found.keys():
                 work.point(work.found)
 
