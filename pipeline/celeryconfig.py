@@ -92,10 +92,10 @@ worker_hijack_root_logger = True
 worker_redirect_stdouts = False
 
 # Several beats are safe: RedBeat keeps the schedule and a lock in Redis.
-beat_scheduler = "redbeat.RedBeatScheduler"
+beat_scheduler = "pipeline.beat:Scheduler"
 _state_sentinels = settings.state_sentinels(os.environ)
 redbeat_redis_url = "redis-sentinel://" if _state_sentinels else settings.redis_url(os.environ)
-redbeat_redis_options: dict[str, Any] = _state_sentinels.redbeat_options if _state_sentinels else {}
+redbeat_redis_options: dict[str, Any] = _state_sentinels.redbeat_options if _state_sentinels else {"socket_timeout": 10}
 redbeat_key_prefix = "pipeline:redbeat:"
 # A killed beat holds its lock for this long (25 minutes by default); tighter values make beats crash in turn.
 redbeat_lock_timeout = 30

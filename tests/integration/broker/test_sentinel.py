@@ -26,6 +26,8 @@ from pipeline.local.redis_server import _valkey_binary, free_port
 
 QUEUE = Queue("a", Exchange("ingest"), routing_key="a")
 EVENTS = 40
+# What was claimed when the master died is due again when its lease ends: after 15 s with this.
+DESTINATION = "linger: 0.05\nsalesforce: {timeout: 2}\n"
 
 
 @pytest.fixture
@@ -115,7 +117,9 @@ def test_the_whole_system_goes_on_by_itself_after_a_failover(
     master, replica = pair
     behind = {"PIPELINE_REDIS_URL": sentinel_url, "PIPELINE_BROKER_URL": "", "PIPELINE_REDIS_MASTER": "ours"}
     workers = {"ingest": ("--ingest",), "delivery": ("--delivery",)}
-    stack = start_stack(workers=workers, environ=behind, emulator_arguments=("--latency-ms", "200"))
+    stack = start_stack(
+        workers=workers, destination=DESTINATION, environ=behind, emulator_arguments=("--latency-ms", "200")
+    )
 
     def command(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -134,21 +138,23 @@ def test_the_whole_system_goes_on_by_itself_after_a_failover(
         events.write_text("".join(json.dumps(identify(person)) + "\n" for person in people), encoding="utf-8")
         return command("send", str(events)).returncode == 0
 
-    assert is_sent("before")
     with master.client() as known:
-        wait_until(lambda: received(known), what="the first event taken in")
+        assert is_sent("early")
+        wait_until(lambda: Inbox(known, "Lead").counts().get("applied") == EVENTS, what="all delivered", within_s=60)
+        assert is_sent("before")
+        wait_until(lambda: received(known) == {"accepted": 2 * EVENTS}, what="all taken in", within_s=60)
         assert known.wait(1, 5000) == 1  # the replica has what was accepted
     master.kill()
     with replica.client() as copy:
         wait_until(lambda: copy.info("replication")["role"] == "master", what="the failover")
         # The Sentinel names the old master a little longer, and then a producer is told that it is away.
         wait_until(lambda: is_sent("after"), what="events sent after the failover")
-        wait_until(lambda: received(copy) == {"accepted": 2 * EVENTS}, what="all taken in", within_s=120)
+        wait_until(lambda: received(copy) == {"accepted": 3 * EVENTS}, what="all taken in", within_s=120)
         wait_until(lambda: Inbox(copy, "Lead").waiting().backlog == 0, what="all delivered", within_s=120)
         assert Inbox(copy, "Lead").waiting().dead_letters == 0
     leads = requests.get(f"{stack.emulator_url}/_emulator/records/Lead", timeout=10).json()
     assert sorted(lead["Email"] for lead in leads) == sorted(
-        f"{name}{number}@example.com" for name in ("before", "after") for number in range(EVENTS)
+        f"{name}{number}@example.com" for name in ("early", "before", "after") for number in range(EVENTS)
     )
     status = command("status")
     assert status.returncode == 0, status.stdout + status.stderr
