@@ -38,8 +38,16 @@ class Sentinels:
     @property
     def client_options(self) -> dict[str, Any]:
         """How to connect to the Sentinels themselves: keyword arguments of redis-py's client."""
-        timeouts = {"socket_timeout": _TIMEOUT_S, "socket_connect_timeout": _TIMEOUT_S}
-        return {**timeouts, "username": self.own_username, "password": self.own_password}
+        from redis.backoff import NoBackoff
+        from redis.retry import Retry
+
+        return {
+            "socket_timeout": _TIMEOUT_S,
+            "socket_connect_timeout": _TIMEOUT_S,
+            "retry": Retry(NoBackoff(), 0),  # redis-py would ask one that is away for seconds before it asks the next
+            "username": self.own_username,
+            "password": self.own_password,
+        }
 
     @property
     def kombu_options(self) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import requests
 from kombu import Connection, Consumer, Exchange, Producer, Queue
+from redis import Redis
 
 from pipeline import app, broker
 from pipeline.inbox.dead_letters import received
@@ -17,12 +18,10 @@ from pipeline.local import (
     LOOPBACK,
     LocalRedis,
     LocalStack,
-    Service,
-    clean_environment,
     pipeline_command,
     wait_until,
 )
-from pipeline.local.redis_server import _valkey_binary, free_port
+from tests.integration.broker.sentinel import running_sentinel
 
 QUEUE = Queue("a", Exchange("ingest"), routing_key="a")
 EVENTS = 40
@@ -42,24 +41,14 @@ def pair() -> Iterator[tuple[LocalRedis, LocalRedis]]:
 @pytest.fixture
 def sentinel_url(pair: tuple[LocalRedis, LocalRedis], tmp_path: Path) -> Iterator[str]:
     master, replica = pair
-    port = free_port()
-    configuration = tmp_path / "sentinel.conf"
-    configuration.write_text(
-        f"port {port}\nbind {LOOPBACK}\nsentinel monitor ours {LOOPBACK} {master.port} 1\n"
-        "sentinel down-after-milliseconds ours 500\nsentinel failover-timeout ours 5000\n"
-    )
-    sentinel = Service(
-        "sentinel",
-        [_valkey_binary(), str(configuration), "--sentinel"],
-        env=clean_environment(),
-        log=tmp_path / "sentinel.log",
-        is_ready=lambda service: f"+slave slave {LOOPBACK}:{replica.port}" in service.output(),
-    )
-    try:
-        sentinel.start().wait_until_ready()
+    with running_sentinel(tmp_path, master, is_ready=f"+slave slave {LOOPBACK}:{replica.port}") as port:
         yield f"sentinel://{LOOPBACK}:{port}/0"
-    finally:
-        sentinel.stop()
+
+
+def wait_for_the_replica(master: Redis) -> None:
+    """Return when the replica has everything that was written so far."""
+    master.set("written last", 1)  # WAIT goes by what its own connection wrote
+    assert master.wait(1, 5000) == 1
 
 
 def publish(connection: Connection, number: int) -> None:
@@ -87,7 +76,7 @@ def test_what_was_published_before_a_failover_is_taken_after_it(
             publish(before, number)
         assert take_one(before).payload == {"number": 0}  # and never acknowledged
         with master.client() as known, replica.client() as copy:
-            assert known.wait(1, 5000) == 1  # the replica has it all
+            wait_for_the_replica(known)
             master.kill()
             wait_until(lambda: copy.info("replication")["role"] == "master", what="the failover")
             assert (copy.hlen("unacked"), copy.llen("a")) == (1, 2)
@@ -143,7 +132,7 @@ def test_the_whole_system_goes_on_by_itself_after_a_failover(
         wait_until(lambda: Inbox(known, "Lead").counts().get("applied") == EVENTS, what="all delivered", within_s=60)
         assert is_sent("before")
         wait_until(lambda: received(known) == {"accepted": 2 * EVENTS}, what="all taken in", within_s=60)
-        assert known.wait(1, 5000) == 1  # the replica has what was accepted
+        wait_for_the_replica(known)
     master.kill()
     with replica.client() as copy:
         wait_until(lambda: copy.info("replication")["role"] == "master", what="the failover")
