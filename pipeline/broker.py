@@ -43,6 +43,11 @@ _BELL_KEPT_MS: Final = 60_000
 _LOOK_AGAIN_S: Final = 1.0
 
 
+# Delivery tags that this process held when their connection broke → whether they have been carried out since. They are
+# given back, or off the record, over the next connection; otherwise they would come back after the visibility timeout.
+_left_behind: Final[dict[str, bool]] = {}
+
+
 class QoS(redis.QoS):
     """Knows which messages were noted as held when they were taken."""
 
@@ -58,16 +63,55 @@ class QoS(redis.QoS):
         else:
             super().append(message, delivery_tag)
 
-    def reject(self, delivery_tag: str, requeue: bool = False) -> None:
-        """Give a message back; where Redis takes no writes it comes back after the visibility timeout instead."""
+    @property
+    def _is_cut_off(self: Any) -> bool:
+        """Whether the channel's connection is closed: kombu's transport has no client left then to connect with."""
+        return not (self.channel.connection and self.channel.connection.client)
+
+    def ack(self: Any, delivery_tag: str) -> None:
+        """Acknowledge a message; one whose connection is closed, over the next connection."""
+        if self._is_cut_off:
+            _left_behind[delivery_tag] = True
+        else:
+            super().ack(delivery_tag)
+
+    def reject(self: Any, delivery_tag: str, requeue: bool = False) -> None:
+        """Give a message back; one whose connection is closed, over the next connection.
+
+        Where Redis takes no writes it comes back after the visibility timeout instead.
+        """
+        if self._is_cut_off:
+            _left_behind[delivery_tag] = not requeue
+            return
         try:
             super().reject(delivery_tag, requeue=requeue)
         except (OutOfMemoryError, ReadOnlyError):
             virtual.QoS.ack(self, delivery_tag)
 
-    def restore_visible(self, *arguments: Any, **options: Any) -> None:
+    def restore_unacked_once(self: Any, stderr: Any = None) -> None:
+        """Give back what is held when the channel closes, or remember it where the connection is broken."""
+        self._flush()
+        held = dict.fromkeys(self._delivered, False)
+        # Celery closes a connection that broke twice, and by the second time it is cut off.
+        if not self._is_cut_off:
+            try:
+                super().restore_unacked_once(stderr)
+            except (*self.channel.connection_errors, OutOfMemoryError, ReadOnlyError):
+                log.info("messages to be given back once there is a connection: %d", len(held))
+            else:
+                return
+        _left_behind.update(held)
+        self._delivered.clear()
+
+    def restore_visible(self: Any, *arguments: Any, **options: Any) -> None:
         """Give abandoned messages back to their queues, once Redis takes writes."""
         try:
+            for tag, is_done in tuple(_left_behind.items()):
+                if is_done:
+                    self._remove_from_indices(tag).execute()
+                else:
+                    self.restore_by_tag(tag)
+                _left_behind.pop(tag, None)
             super().restore_visible(*arguments, **options)
         except (OutOfMemoryError, ReadOnlyError) as error:
             log.error("abandoned messages are not looked for: %s", in_words(error))  # noqa: TRY400
@@ -83,6 +127,15 @@ class Channel(redis.Channel):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         self._unacknowledged: set[str] = set()  # queues whose consumers want no acknowledgement, so nothing is noted
         super().__init__(*arguments, **options)
+
+    def close(self: Any) -> None:
+        """Close the channel, over a broken connection as well."""
+        try:
+            super().close()
+        except self.connection_errors:
+            self._disconnect_pools()
+            self._close_clients()
+            virtual.Channel.close(self)
 
     def basic_consume(self: Any, queue: str, no_ack: bool = False, *arguments: Any, **options: Any) -> Any:
         """Consume from a queue; see kombu.transport.virtual.Channel.basic_consume."""

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from redis import Redis
 
     from pipeline.inbox.results import ReadResult
+    from pipeline.settings.sentinels import Sentinels
 
 
 def read_result(message_id: str) -> "dict[str, ReadResult] | None":
@@ -18,13 +19,13 @@ def read_result(message_id: str) -> "dict[str, ReadResult] | None":
     Redis that PIPELINE_REDIS_URL names; raises ConfigurationError for no address, RedisError where it does not answer.
     """
     from pipeline.inbox.results import results_of
-    from pipeline.settings import redis_url
+    from pipeline.settings import redis_url, state_sentinels
 
-    return results_of(_client(redis_url(os.environ)), message_id)
+    return results_of(_client(redis_url(os.environ), state_sentinels(os.environ)), message_id)
 
 
 @cache
-def _client(url: str) -> "Redis":
-    from redis import Redis
+def _client(url: str, sentinels: "Sentinels | None") -> "Redis":
+    from pipeline.state_store import connect
 
-    return Redis.from_url(url, socket_timeout=10, socket_connect_timeout=5, health_check_interval=30)
+    return connect(url, sentinels)

@@ -1,6 +1,8 @@
 """The transport against a real server: what kombu's own does must go on working."""
 
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -89,6 +91,37 @@ def test_what_nobody_acknowledges_comes_back_after_the_visibility_timeout(
         redis_server.url, transport_options={"visibility_timeout": 1, "unacked_restore_throttle": 1}
     ) as other:
         wait_until(lambda: taken(other, queue, most=1), what="the message again")
+
+
+def test_what_was_held_when_the_connection_broke_is_given_back_over_the_next_one(tmp_path: Path) -> None:
+    assert app.conf.broker_url
+    queue = Queue("a", PLAIN, routing_key="a")
+    with LocalRedis(tmp_path, is_append_only=True) as server:
+        broken = Connection(server.url)
+        with broken.channel() as channel:
+            for number in range(3):
+                Producer(channel).publish({"number": number}, exchange=PLAIN, routing_key="a", declare=[queue])
+        _, second, third = taken(broken, queue, most=3)
+        server.service.stop()
+        # As a worker does when its connection breaks. Its tasks in other processes end when they end.
+        with suppress(*broken.connection_errors):
+            broken.collect()
+        broken.close()
+        second.ack()
+        third.reject(requeue=True)
+        server.start()
+        with Connection(server.url) as opened, server.client() as redis:
+            again: list[Any] = []
+
+            def is_back() -> bool:
+                again.extend(taken(opened, queue))
+                return len(again) == 2
+
+            wait_until(is_back, what="what was held")
+            assert sorted(message.payload["number"] for message in again) == [0, 2]
+            for message in again:
+                message.ack()
+            assert redis.hlen("unacked") == redis.zcard("unacked_index") == redis.llen("a") == 0
 
 
 def test_what_needs_no_acknowledgement_is_not_put_on_record(connection: Connection, redis_server: LocalRedis) -> None:
