@@ -75,6 +75,7 @@ def test_the_status_of_a_new_system_is_all_zero_and_says_what_is_not_known() -> 
         "paused",
         "left_out",
         "paused_objects",
+        "unreadable",
     }
     assert set(shown["backlog"]) == {"events", "Account", "Contact", "Lead"}
     assert not any(shown["backlog"].values())
@@ -94,6 +95,12 @@ def test_the_status_counts_what_waits_where(redis_client: Redis) -> None:
     assert shown["dead_letters"] == {"events": 0, "Account": 0, "Contact": 0, "Lead": 1}
     assert 0 <= shown["oldest_event_age_s"]["Lead"] < 60
     assert pipeline("status").exit_code == 0
+
+
+def test_the_status_counts_what_is_no_message(redis_client: Redis) -> None:
+    redis_client.lpush("ingest.unreadable", "5", "null")
+    assert read("status", "--json")["unreadable"] == 2
+    assert "unreadable: 2 in the list ingest.unreadable" in pipeline("status").output
 
 
 def test_the_status_shows_the_quota_and_why_delivery_is_paused(redis_client: Redis) -> None:
