@@ -164,6 +164,23 @@ def test_exported_events_can_be_sent_again_and_are_not_taken_for_the_old_ones(
     assert Inbox(redis_client, "Lead").counts() == {"appended": 2, "buried": 1, "repeated": 1}
 
 
+def test_half_a_surrogate_pair_in_an_event_neither_rejects_others_nor_stops_a_command(
+    runtime: Runtime, redis_client: Redis
+) -> None:
+    halved = {**identify(1, 1), "type": "group", "groupId": "\ud800g"}
+    ingest.ingest([identify(2, 2), halved], runtime)
+    assert received(redis_client) == {"accepted": 2}
+    invalid = {"type": "identify", "messageId": "m3", "traits": {"name": "\ud83d"}}
+    receive(redis_client, [Receipt("m3", "rejected", "no userId", invalid), Receipt("m4", "rejected", "a bug", halved)])
+    assert [json.loads(line)["traits"] for line in pipeline("export").output.splitlines()] == [
+        invalid["traits"],
+        halved["traits"],
+    ]
+    first, _ = dead_letters(redis_client, "events")
+    assert json.loads(pipeline("show", f"events/{first.id}").output)["event"] == invalid
+    assert "1 on their way again" in pipeline("retry", "--all").output
+
+
 def test_letters_are_dropped_only_after_a_yes(runtime: Runtime, redis_client: Redis) -> None:
     for number in range(3):
         ingest.ingest([identify(number, number)], runtime)
