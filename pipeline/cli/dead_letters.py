@@ -178,8 +178,10 @@ def _chunks(letters: "Iterable[DeadLetter]") -> "Iterator[list[DeadLetter]]":
 
 
 def _told_apart(letter: "DeadLetter") -> Any:
+    from pipeline.events.ids import is_id
+
     event = letter.event
-    if not isinstance(event, dict) or not isinstance(event.get("messageId"), str):
+    if not isinstance(event, dict) or not is_id(event.get("messageId")):
         return event
     return {**event, "messageId": f"{event['messageId']}+{letter.id}"}
 

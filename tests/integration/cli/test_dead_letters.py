@@ -151,14 +151,16 @@ def test_a_retry_killed_halfway_neither_loses_nor_repeats_an_event(
     assert Inbox(redis_client, "Lead").counts() == {"appended": 1, "repeated": 1}
 
 
+@pytest.mark.parametrize("message_id", ["m1", "m 1", 777])
 def test_exported_events_can_be_sent_again_and_are_not_taken_for_the_old_ones(
-    runtime: Runtime, redis_client: Redis
+    runtime: Runtime, redis_client: Redis, message_id: str | int
 ) -> None:
-    ingest.ingest([identify(1, 1)], runtime)
+    event = identify(1, 1) | {"messageId": message_id}
+    ingest.ingest([event], runtime)
     bury_next(runtime)
     exported = [json.loads(line) for line in pipeline("export").output.splitlines()]
     (letter,) = dead_letters(redis_client, "Lead")
-    assert exported == [identify(1, 1) | {"messageId": f"m1+{letter.id}"}]
+    assert exported == [event | {"messageId": f"{message_id}+{letter.id}"}]
     for _ in range(2):
         ingest.ingest(exported, runtime)
     assert Inbox(redis_client, "Lead").counts() == {"appended": 2, "buried": 1, "repeated": 1}
