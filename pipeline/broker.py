@@ -10,7 +10,8 @@ rings, read with BRPOP. A bell carries nothing. One that is lost, or that anothe
 (`brpop_timeout`, a second) and no message, because the channel looks into the queues after every wait.
 
 Keys, besides kombu's own
-    bell.<queue>    list of at most one empty entry, gone a minute after the last publication
+    bell.<queue>        list of at most one empty entry, gone a minute after the last publication
+    <queue>.unreadable  list of what was found in a queue and is no message of kombu's; for a person to look at
 
 What is relied on in kombu 5.7, transport/redis.py and transport/virtual/base.py: `_brpop_start` sends one command on
 the client's own connection, and the poller calls `_brpop_read` when its reply can be read; `Empty` means that there
@@ -180,16 +181,21 @@ class Channel(redis.Channel):
         if not reply:
             self._found_nothing = True
             raise Empty
-        key, raw, tag = reply
-        self.qos.noted.update(filter(None, [bytes_to_str(tag)]))
+        key, *message = reply
         queue = bytes_to_str(key)[len(self.global_keyprefix) :].rsplit(self.sep, 1)[0]
         self._queue_cycle.rotate(queue)
+        if not message:
+            log.error("queue=%s what is no Celery message was moved to the list %s", queue, _unreadable(queue))
+            raise Empty
+        raw, tag = message
+        self.qos.noted.update(filter(None, [bytes_to_str(tag)]))
         self.connection._deliver(loads(bytes_to_str(raw)), queue)  # noqa: SLF001  (as kombu's channel does)
         return True
 
     def _take(self: Any, queues: list[str]) -> list[Any]:
         by_priority = [(queue, priority) for priority in self.priority_steps for queue in queues]
-        names = [self.unacked_key, self.unacked_index_key, *(self._q_for_pri(*one) for one in by_priority)]
+        lists = [name for queue, step in by_priority for name in (self._q_for_pri(queue, step), _unreadable(queue))]
+        names = [self.unacked_key, self.unacked_index_key, *lists]
         noted = [int(queue not in self._unacknowledged) for queue, _ in by_priority]
         keys = [self.global_keyprefix + name for name in names]
         return ["EVAL", _TAKE, len(keys), *keys, repr(time()), *noted]
@@ -234,6 +240,10 @@ def _refusal_in_words() -> Iterator[None]:
 
 def _bell(queue: str) -> str:
     return f"bell.{queue}"
+
+
+def _unreadable(queue: str) -> str:
+    return f"{queue}.unreadable"
 
 
 class Transport(redis.Transport):

@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from redis import Redis
 
 INGEST_QUEUE = "ingest"
+UNREADABLE = f"{INGEST_QUEUE}.unreadable"  # what was found in the queue and is no message; see broker.py
 _UNACKNOWLEDGED = "unacked"  # kombu's hash of the messages that workers hold
 
 

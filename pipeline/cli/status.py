@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.cli.flow import INGEST_QUEUE
+from pipeline.cli.flow import INGEST_QUEUE, UNREADABLE
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -46,13 +46,14 @@ def measure(runtime: "Runtime") -> dict[str, Any]:
     waiting = {name: runtime.inbox(name).waiting() for name in names}
     quota, paused, age_s = runtime.gate.status(), runtime.pause.why(), runtime.session.age_s()
     return {
-        "backlog": {EVENTS: _queued_events(), **{name: it.backlog for name, it in waiting.items()}},
+        "backlog": {EVENTS: _queued(INGEST_QUEUE), **{name: it.backlog for name, it in waiting.items()}},
         "oldest_event_age_s": {name: round(it.oldest_s, 3) for name, it in waiting.items()},
         "in_flight": {name: it.in_flight for name, it in waiting.items()},
         "dead_letters": {
             EVENTS: count_dead_letters(redis, EVENTS),
             **{name: it.dead_letters for name, it in waiting.items()},
         },
+        "unreadable": _queued(UNREADABLE),
         "quota": {"limit": quota.limit, "used": quota.used, "budget_left": quota.budget_left},
         "session": {"age_s": None if age_s is None else round(age_s, 1)},
         "left_out": {name: told for name in names if (told := runtime.inbox(name).left_out())},
@@ -66,14 +67,14 @@ def _told(state: "PauseState") -> dict[str, str]:
     return {"reason": state.reason, "advice": state.advice, "since": since.isoformat(timespec="seconds")}
 
 
-def _queued_events() -> int:
-    """Count the messages that wait at the broker, which may be another server than the state store."""
+def _queued(queue: str) -> int:
+    """Count what waits in a queue at the broker, which may be another server than the state store."""
     from pipeline.app import app
 
     with app.connection_for_read() as connection:
         channel: Any = connection.default_channel
         try:
-            return int(channel.queue_declare(INGEST_QUEUE, passive=True).message_count)
+            return int(channel.queue_declare(queue, passive=True).message_count)
         except connection.channel_errors:  # Redis knows no empty queue
             return 0
 
@@ -105,6 +106,8 @@ def _show(figures: dict[str, Any]) -> None:
         used, limit, left = quota["used"], quota["limit"], quota["budget_left"]
         console.print(f"quota: {used:,} of {limit:,} calls used in 24 hours, {left:,} left to this pipeline")
     console.print("session: none yet" if age_s is None else f"session: {age_s / 60:,.0f} minutes old")
+    if figures["unreadable"]:
+        console.print(f"unreadable: {figures['unreadable']:,} in the list {UNREADABLE}, which are no Celery messages")
     _show_left_out(console, figures["left_out"])
     for pause in filter(None, (figures["paused"], *figures["paused_objects"].values())):
         # Salesforce's and the operator's own words: nothing in them is markup.

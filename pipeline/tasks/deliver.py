@@ -132,7 +132,8 @@ def _deliver_batch(batch: "Batch", inbox: "Inbox", token: str, report: "Report",
         unspent = max(0, _CALLS - (report.calls - before))
         runtime.gate.give_back(unspent, token)
     if paused is None:
-        runtime.pause.clear()
+        if report.calls > before:  # a batch that needed no call has not learned whether the org is well
+            runtime.pause.clear()
         if report.why:
             log.warning("object=%s operations wait: %s", inbox.object, report.why)
         return

@@ -50,12 +50,27 @@ def _ingest(events: list[Any], *, is_again: bool) -> None:
         except Exception as bug:
             if isinstance(bug, SoftTimeLimitExceeded) and not is_again:
                 raise
-            log.error("events could not be taken in: %s", type(bug).__name__)  # noqa: TRY400  (a traceback quotes them)
-            _bury(events, f"the pipeline failed to take it in: {type(bug).__name__}", runtime())
+            _one_by_one(events, runtime())
     except PipelineError as error:
         _give_back(str(error))
     except (RedisError, OperationalError, SoftTimeLimitExceeded) as error:
         _give_back(in_words(error))
+
+
+def _one_by_one(events: list[Any], runtime: "Runtime") -> None:
+    """Take events in each by itself, and bury those that cannot be, so that they cost the others nothing."""
+    from pipeline.inbox.dead_letters import Receipt, receive
+
+    for event in events:
+        try:
+            ingest([event], runtime)
+        except (RedisError, OperationalError, PipelineError):
+            raise
+        except Exception as bug:  # noqa: BLE001  (nothing that an event brings about may lose it, or the others)
+            name = type(bug).__name__
+            log.error("an event could not be taken in: %s", name)  # noqa: TRY400  (a traceback quotes it)
+            reason = f"the pipeline failed to take it in: {name}"
+            receive(runtime.redis, [Receipt(_id_of(event), "rejected", reason, event)])
 
 
 def _give_back(why: str) -> NoReturn:
@@ -63,12 +78,6 @@ def _give_back(why: str) -> NoReturn:
     log.error("events are not taken in, and go back to their queue: %s", why)
     time.sleep(1)
     raise Reject(why, requeue=True) from None
-
-
-def _bury(events: list[Any], reason: str, runtime: "Runtime") -> None:
-    from pipeline.inbox.dead_letters import Receipt, receive
-
-    receive(runtime.redis, [Receipt(_id_of(event), "rejected", reason, event) for event in events])
 
 
 def ingest(events: list[Any], runtime: "Runtime") -> None:
@@ -128,6 +137,6 @@ def plan(event: Any, received_ms: int, runtime: "Runtime") -> "tuple[Receipt, li
 
 
 def _id_of(event: Any) -> str:
-    from pipeline.events.schemas import message_id
+    from pipeline.events.ids import message_id
 
     return message_id(event if isinstance(event, dict) else {"": event})

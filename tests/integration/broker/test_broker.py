@@ -146,6 +146,64 @@ def test_messages_lie_where_the_stock_transport_looks_for_them_and_the_other_way
         assert redis.hlen("unacked") == redis.llen("a") == 0
 
 
+NO_MESSAGES = (
+    "not json",
+    "5",
+    "null",
+    "[]",
+    "{}",
+    '{"properties": null}',
+    '{"properties": {}}',
+    '{"properties": {"delivery_tag": "t", "delivery_info": 5}}',
+    '{"properties": {"delivery_tag": "t", "delivery_info": {"exchange": "", "routing_key": null}}}',
+    '{"properties": {"delivery_tag": 5, "delivery_info": {"exchange": "", "routing_key": "a"}}}',
+    '{"headers": null, "properties": {"delivery_tag": "t", "delivery_info": {"exchange": "", "routing_key": "a"}}}',
+    '{"body": 5, "properties": {"delivery_tag": "t", "delivery_info": {"exchange": "", "routing_key": "a"}}}',
+)
+
+
+@pytest.mark.parametrize("no_ack", [False, True])
+def test_what_is_no_message_is_moved_aside_and_those_behind_it_are_taken(
+    connection: Connection, redis_server: LocalRedis, caplog: pytest.LogCaptureFixture, no_ack: bool
+) -> None:
+    queue = Queue("a", PLAIN, routing_key="a")
+    with connection.channel() as channel, redis_server.client() as redis:
+        for number, payload in enumerate(NO_MESSAGES):
+            redis.lpush("a", payload)
+            Producer(channel).publish({"number": number}, exchange=PLAIN, routing_key="a", declare=[queue])
+        messages = taken(connection, queue, no_ack=no_ack, most=len(NO_MESSAGES))
+        assert [message.payload["number"] for message in messages] == list(range(len(NO_MESSAGES)))
+        assert redis.lrange("a.unreadable", 0, -1) == [payload.encode() for payload in reversed(NO_MESSAGES)]
+        assert (redis.llen("a"), redis.hlen("unacked")) == (0, 0 if no_ack else len(NO_MESSAGES))
+    assert caplog.text.count("queue=a what is no Celery message was moved to the list a.unreadable") == len(NO_MESSAGES)
+    assert "not json" not in caplog.text
+
+
+def test_what_is_no_message_stands_under_the_prefix_of_all_keys_whatever_its_priority(
+    redis_server: LocalRedis,
+) -> None:
+    assert app.conf.broker_url
+    options = {"global_keyprefix": "of-ours:"}
+    queue = Queue("a", PLAIN, routing_key="a")
+    with Connection(redis_server.url, transport_options=options) as opened, redis_server.client() as redis:
+        redis.lpush("of-ours:a\x06\x169", "5")
+        with opened.channel() as channel:
+            Producer(channel).publish({"number": 0}, exchange=PLAIN, routing_key="a", declare=[queue], priority=9)
+        assert len(taken(opened, queue, most=1)) == 1
+        assert redis.lrange("of-ours:a.unreadable", 0, -1) == [b"5"]
+
+
+def test_a_worker_goes_on_after_what_is_no_message(start_stack: Any) -> None:
+    stack: LocalStack = start_stack(workers={"one": ("--ingest",)}, has_beat=False)
+    connect_producer(stack.redis.url)
+    with stack.redis.client() as redis:
+        for payload in NO_MESSAGES:
+            redis.lpush("ingest", payload)
+        send_event.delay({"type": "identify", "userId": "u"})
+        wait_until(lambda: redis.hgetall("pipeline:{events}:counts"), what="the event taken in", within_s=30)
+        assert redis.llen("ingest.unreadable") == len(NO_MESSAGES)
+
+
 def test_a_prefix_for_all_keys_is_kept(redis_server: LocalRedis) -> None:
     assert app.conf.broker_url
     queue = Queue("a", PLAIN, routing_key="a")

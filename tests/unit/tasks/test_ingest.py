@@ -11,7 +11,7 @@ from redis.exceptions import OutOfMemoryError, ReadOnlyError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from pipeline.errors import ConfigurationError
-from pipeline.inbox.dead_letters import dead_letters
+from pipeline.inbox.dead_letters import dead_letters, received
 from pipeline.settings import load_settings
 from pipeline.tasks import ingest, runtime
 
@@ -67,3 +67,20 @@ def test_events_that_we_fail_to_take_in_become_dead_letters(
     letters = dead_letters(redis, "events")
     assert [letter.event for letter in letters] == EVENTS
     assert {letter.reason for letter in letters} == {f"the pipeline failed to take it in: {type(error).__name__}"}
+
+
+@pytest.mark.parametrize("is_again", [False, True])
+def test_one_event_that_we_fail_to_take_in_is_buried_alone(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch, is_again: bool
+) -> None:
+    working = ingest.ingest
+
+    def failing_for_one(events: list[Any], runtime: Any) -> None:
+        if EVENTS[0] in events:
+            raise TypeError
+        working(events, runtime)
+
+    monkeypatch.setattr(ingest, "ingest", failing_for_one)
+    ingest._ingest(EVENTS, is_again=is_again)
+    assert [letter.event for letter in dead_letters(redis, "events")] == EVENTS[:1]
+    assert received(redis) == {"rejected": 1, "skipped": 1}
