@@ -1,7 +1,7 @@
 """Answers: what an answer of Salesforce does to the keys it is about. Each returns why delivery has to pause, if so."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from pipeline.delivery.outcome import (
     Buried,
@@ -87,6 +87,24 @@ def _decide(works: Sequence[Work], decision: RetryAt | Split | Paused) -> Paused
         else:
             work.failed(decision)
     return None
+
+
+def blame(works: Iterable[Work], error: Exception, *, sent: Iterable[Work], uncertain_delay_s: float) -> None:
+    """Deal with a mistake of ours: an attempt of each key, buried with the error's type when it was tried often enough.
+
+    Of `sent` the write may have been carried out, or may still be.
+    """
+    reason, uncertain = f"the pipeline failed on it: {type(error).__name__}", {id(work) for work in sent}
+    for work in works:
+        if not work.is_open:
+            continue
+        decision = retry(reason, attempts=work.claim.attempts, jitter=_jitter())
+        if id(work) not in uncertain:
+            work.failed(decision)
+        elif isinstance(decision, RetryAt):
+            work.unanswered(max(decision.delay_s, uncertain_delay_s), counts_attempt=True)
+        else:
+            work.give_up(f"{decision.reason}; the write may have been carried out")
 
 
 def _jitter() -> float:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from pipeline.delivery.answers import failed, split, take_results, write_failed
+from pipeline.delivery.answers import blame, failed, split, take_results, write_failed
 from pipeline.delivery.converted import for_contact
 from pipeline.delivery.lookup import Question, choose, find_references, give_rows, questions
 from pipeline.delivery.merge import Part, merge
@@ -15,11 +15,10 @@ from pipeline.delivery.org import Claims, Describes, Org
 from pipeline.delivery.outcome import Paused, RetryAt, of_failure, was_too_much
 from pipeline.delivery.pack import COLLECTION, COLLECTIONS, Collection, pack
 from pipeline.delivery.report import Report
-from pipeline.delivery.shape import shape, shape_match
-from pipeline.delivery.work import Work, known_at_start
+from pipeline.delivery.shape import cast_lookups, shape
+from pipeline.delivery.work import Work, in_groups, known_at_start, unshaped
 from pipeline.inbox.claims import Batch, Claim
 from pipeline.operation import in_order
-from pipeline.options import Lookup
 from pipeline.salesforce.client import (
     START_WITHIN_S,
     Subrequest,
@@ -51,6 +50,8 @@ class Deliverer:
     `may_spend` is asked before each call; False hands the rest of a batch back, and so does True of `is_ending`, at
     once. `is_waiting` tells whether operations on a record (object, record key) wait in its inbox: what points to it
     then waits for it to be created. A write that was not answered is looked up again after `uncertain_delay_s`.
+    Exceptions of the types `interruptions` come from outside and end a batch; any other that is not expected is counted
+    as an attempt of the keys that were delivered together.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Deliverer:
         is_waiting: Callable[[str, str], bool] = lambda _object, _key: False,
         is_ending: Callable[[], bool] = lambda: False,
         uncertain_delay_s: float = READ_TIMEOUT_S,
+        interruptions: tuple[type[Exception], ...] = (),
     ) -> None:
         self._inbox = inbox
         self._org = org
@@ -76,6 +78,8 @@ class Deliverer:
         self._chunk = COLLECTION  # records that the org is asked to write at once
         self._has_learned = False
         self._being_written: Sequence[Work] = ()
+        self._interruptions = interruptions
+        self._fault: Exception | None = None
 
     def deliver(self, batch: Batch, report: Report) -> Paused | None:
         """Bring a batch to the org and settle every claim; returns why delivery has to pause, if it has to."""
@@ -104,6 +108,8 @@ class Deliverer:
             self._settle(works, report)
             raise
         self._settle(works, report)
+        if self._fault is not None:
+            raise self._fault
         return paused
 
     def _hand_back(self, works: Iterable[Work]) -> None:
@@ -114,6 +120,15 @@ class Deliverer:
             if work.is_open:
                 work.verdict = RetryAt(self._hand_back_delay_s(), "the delivery was cut short", counts_attempt=False)
 
+    def _blame(self, works: Iterable[Work], error: Exception) -> None:
+        """Count a mistake of ours against those that were delivered together, until the one it is about is alone.
+
+        The error is raised once the batch is settled, so that it is told of.
+        """
+        self._fault = error
+        blame(works, error, sent=self._being_written, uncertain_delay_s=self._uncertain_delay_s)
+        self._being_written = ()
+
     def _hand_back_delay_s(self) -> float:
         # A mistake of ours is not made again at once.
         return 0.0 if self._is_ending() else self._uncertain_delay_s
@@ -121,10 +136,20 @@ class Deliverer:
     def _begin(self, claim: Claim, describe: ObjectDescribe) -> Work:
         # What has failed again and again travels in ever smaller company, so that it spoils nobody else's request.
         company = COLLECTION if claim.attempts <= _TRIES_IN_COMPANY else max(1, COLLECTION >> claim.attempts)
-        work = Work(claim, describe, [], dict(claim.clock), company=min(company, self._chunk))
-        positions = [claim.positions[index] for index in in_order(claim.operations)]
-        work.changes = merge(self._shaped(work, positions, describe), claim.clock)
-        known = known_at_start(claim, work.changes)
+        work = Work(claim, describe, unshaped(claim), dict(claim.clock), company=min(company, self._chunk))
+        if claim.attempts > _TRIES_IN_COMPANY:
+            work.together = max(1, COLLECTION * COLLECTIONS >> claim.attempts)
+        try:
+            positions = [claim.positions[index] for index in in_order(claim.operations)]
+            work.changes = merge(self._shaped(work, positions, describe), claim.clock)
+            known = known_at_start(claim, work.changes)
+        except SalesforceError:
+            raise
+        except self._interruptions:
+            raise
+        except Exception as error:  # noqa: BLE001  (raised again once the batch is settled)
+            self._blame([work], error)
+            return work
         if known:
             work.know(known, fresh=False)
         return work
@@ -138,7 +163,7 @@ class Deliverer:
             operation = work.claim.operations[work.claim.positions.index(position)]
             if contact_id is not None:
                 operation = for_contact(operation, contact_id)
-            shaped = shape(operation, describe)
+            shaped = cast_lookups(shape(operation, describe), operation, self._describes.get)
             work.dropped[position] = shaped.dropped
             if shaped.refusal is not None:
                 work.refuse(position, shaped.refusal)
@@ -151,30 +176,25 @@ class Deliverer:
                     match=shaped.match,
                     fields=shaped.fields,
                     on_create=shaped.on_create,
-                    lookups={name: self._cast(lookup) for name, lookup in shaped.lookups.items()},
+                    lookups=shaped.lookups,
                     reads=shaped.reads,
                     options=operation.options,
                 )
             )
         return parts
 
-    def _cast(self, lookup: Lookup) -> Lookup:
-        """Cast what a record is looked up by to the types of its own fields, which SOQL insists on."""
-        match, refusal = shape_match(lookup["match"], self._describes.get(lookup["object"]))
-        return lookup if refusal is not None else {**lookup, "match": match}
-
     def _rounds(self, works: Sequence[Work], report: Report) -> Paused | None:
         is_refreshed = False
         for _ in range(_MOST_ROUNDS):
-            paused = self._look_up(works, report) or self._look_up(works, report)
-            if paused:
-                return paused
-            answer = self._write([work for work in works if work.is_open and not work.is_waiting_for_lookup], report)
-            if isinstance(answer, Paused):
-                return answer
+            is_field_refused = False
+            for group in in_groups(work for work in works if work.is_open):
+                answer = self._round(group, report)
+                if isinstance(answer, Paused):
+                    return answer
+                is_field_refused = is_field_refused or answer
             if not any(work.is_open for work in works):
                 return None
-            if answer and not is_refreshed:
+            if is_field_refused and not is_refreshed:
                 # The org's fields may have changed since they were described: what follows goes by the new ones.
                 is_refreshed = True
                 self._reshape([work for work in works if work.is_open], report)
@@ -182,6 +202,22 @@ class Deliverer:
             if work.is_open:
                 work.verdict = RetryAt(0, "more to do than one batch may", counts_attempt=False)
         return None
+
+    def _round(self, works: Sequence[Work], report: Report) -> Paused | bool:
+        """Look up and write what comes next of each key; returns a pause, or whether a field was refused."""
+        try:
+            # Twice, because a record may be matched by another one's Id.
+            paused = self._look_up(works, report) or self._look_up(works, report)
+            if paused:
+                return paused
+            return self._write([work for work in works if work.is_open and not work.is_waiting_for_lookup], report)
+        except self._interruptions:
+            raise
+        except SalesforceError as error:  # of a describe; what is asked and written has its own
+            return failed(works, error) or False
+        except Exception as error:  # noqa: BLE001  (raised again once the batch is settled)
+            self._blame(works, error)
+            return False
 
     def _reshape(self, works: Iterable[Work], report: Report) -> None:
         report.calls += 1
@@ -205,7 +241,7 @@ class Deliverer:
         return is_field_refused
 
     def _look_up(self, works: Sequence[Work], report: Report) -> Paused | None:
-        """Look for what is to be known next; called twice, because a record may be matched by another one's Id."""
+        """Look for what is to be known next."""
         asked = questions(work for work in works if work.is_waiting_for_lookup)
         for start in range(0, len(asked), COLLECTIONS):
             part = asked[start : start + COLLECTIONS]

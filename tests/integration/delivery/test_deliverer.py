@@ -43,10 +43,15 @@ class Delivery:
         ready = f"pipeline:{{{self.inbox.object}}}:ready"
         due_ms: Any = self.redis.zrange(ready, -1, -1, withscores=True)
         self.due_in_s = due_ms[0][1] / 1000 - time.time() if due_ms else 0.0
+        self.due_now()
+        return report
+
+    def due_now(self) -> None:
+        """Make what waits due at once."""
+        ready = f"pipeline:{{{self.inbox.object}}}:ready"
         for key in self.redis.zrange(ready, 0, -1):
             assert isinstance(key, bytes)
             self.redis.zadd(ready, {key: 0})
-        return report
 
     def deliver_batch(self, batch: Batch, report: Report) -> Paused | None:
         deliverer = Deliverer(

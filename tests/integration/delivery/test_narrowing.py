@@ -1,0 +1,97 @@
+"""What one record does to the others of its batch: it comes to stand alone, whatever it is that it spoils."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from pipeline.operation import Operation
+from pipeline.salesforce.client import Org, Subrequest, Subresponse
+from tests.integration.delivery.test_deliverer import Delivery, lead
+
+
+class Spoiled:
+    """The emulated org, but for what `spoil` does to a request: raise, or return answers of its own."""
+
+    def __init__(self, org: Org, spoil: Callable[[Sequence[Subrequest]], list[Subresponse] | None]) -> None:
+        self._org, self._spoil = org, spoil
+        self.calls = 0
+
+    def send(self, subrequests: Sequence[Subrequest], *, by: float | None = None) -> list[Subresponse]:
+        self.calls += 1
+        spoiled = self._spoil(subrequests)
+        return self._org.send(subrequests, by=by) if spoiled is None else spoiled
+
+    def query_rest(self, next_records_url: str) -> Subresponse:
+        return self._org.query_rest(next_records_url)
+
+
+def spoil(delivery: Delivery, how: Callable[[Sequence[Subrequest]], list[Subresponse] | None]) -> Spoiled:
+    """Put an org between the deliverer and the emulated one."""
+    delivery.describes.get(delivery.inbox.object)
+    spoiled = Spoiled(delivery.org, how)
+    delivery.org = spoiled  # type: ignore[assignment]  # what delivery needs of one
+    return spoiled
+
+
+@pytest.fixture
+def delivery(redis_client: Redis, emulator_url: str) -> Delivery:
+    return Delivery(redis_client, emulator_url)
+
+
+def contact(email: str, account: str, *, is_matched_by_it: bool = False) -> Operation:
+    lookup: Any = {"object": "Account", "match": {"AccountNumber": account}}
+    return Operation(
+        id=email,
+        object="Contact",
+        verb="upsert",
+        match={"Email": email} | ({"AccountId": lookup} if is_matched_by_it else {}),
+        fields={"Email": email, "LastName": "x"},
+        options={} if is_matched_by_it else {"lookups": {"AccountId": lookup}},
+        event_time_ms=1,
+    )
+
+
+@pytest.mark.parametrize("account", ["x" * 5000, "\ud83dx"])
+def test_a_value_that_no_record_can_be_looked_up_by_leaves_one_field_out_and_holds_nobody_up(
+    redis_client: Redis, emulator_url: str, account: str
+) -> None:
+    contacts = Delivery(redis_client, emulator_url, "Contact")
+    contacts.create("Account", Name="Acme", AccountNumber="813")
+    contacts.inbox.append([contact("a@example.com", "813"), contact("b@example.com", account)])
+    report = contacts.deliver()
+    assert (report.created, report.dead, report.retried) == (2, 0, 0)
+    assert [bool(record.get("AccountId")) for record in contacts.records("Contact")] == [True, False]
+    (told,) = contacts.inbox.left_out()
+    assert told.startswith("`AccountId`: the value to match AccountNumber by does not fit")
+
+
+def test_what_is_matched_by_a_record_that_cannot_be_looked_up_is_buried_alone(
+    redis_client: Redis, emulator_url: str
+) -> None:
+    contacts = Delivery(redis_client, emulator_url, "Contact")
+    contacts.create("Account", Name="Acme", AccountNumber="813")
+    people = [contact("a@example.com", "813"), contact("b@example.com", "x" * 5000, is_matched_by_it=True)]
+    contacts.inbox.append(people)
+    report = contacts.deliver()
+    assert (report.created, report.dead, report.retried) == (1, 1, 0)
+    assert contacts.dead()[0].startswith("the value to match AccountNumber by does not fit")
+
+
+def test_a_mistake_of_the_pipelines_own_buries_the_operation_it_is_about_and_nothing_else(delivery: Delivery) -> None:
+    def mistake(subrequests: Sequence[Subrequest]) -> None:
+        if any("p17%40example.com" in one.path for one in subrequests):
+            raise LookupError("of p17@example.com")
+
+    spoil(delivery, mistake)
+    delivery.inbox.append([lead(f"p{number}@example.com") for number in range(40)])
+    attempts = 0
+    while delivery.inbox.waiting().backlog:
+        attempts += 1
+        assert attempts <= 12
+        with pytest.raises(LookupError):
+            delivery.deliver()
+        delivery.due_now()
+    assert len(delivery.records()) == 39
+    assert delivery.dead() == ["gave up after 12 attempts; the last: the pipeline failed on it: LookupError"]
