@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from pipeline.delivery.answers import blame, failed, split, take_results, write_failed
+from pipeline.delivery.answers import blame, failed, put_off, split, take_results, write_failed
 from pipeline.delivery.converted import for_contact
 from pipeline.delivery.lookup import Question, choose, find_references, give_rows, questions
 from pipeline.delivery.merge import Part, merge
@@ -200,14 +200,16 @@ class Deliverer:
                 self._reshape([work for work in works if work.is_open], report)
         for work in works:
             if work.is_open:
-                work.verdict = RetryAt(0, "more to do than one batch may", counts_attempt=False)
+                put_off(work)
         return None
 
     def _round(self, works: Sequence[Work], report: Report) -> Paused | bool:
         """Look up and write what comes next of each key; returns a pause, or whether a field was refused."""
         try:
-            # Twice, because a record may be matched by another one's Id.
-            paused = self._look_up(works, report) or self._look_up(works, report)
+            pointing = [work for work in works if work.references()]
+            paused = self._look_up(works, report)
+            if not paused and pointing:  # the Ids are there, by which their own records may be matched
+                paused = self._look_up([work for work in pointing if not work.references()], report)
             if paused:
                 return paused
             return self._write([work for work in works if work.is_open and not work.is_waiting_for_lookup], report)
@@ -251,7 +253,7 @@ class Deliverer:
         return None
 
     def _ask(self, asked: Sequence[Question], report: Report) -> Paused | None:
-        works = [work for question in asked for work in question.works]
+        works = list({work.claim.key: work for question in asked for work in question.works}.values())
         if not self._may_call(works, report):
             return None
         try:
@@ -260,7 +262,7 @@ class Deliverer:
                 if answer.ok:
                     self._take_answer(question, self._all_rows(answer, report))
                     continue
-                paused = split(question.works, answer.errors)
+                paused = split(question.works, answer.errors, size=question.size)
                 if paused:
                     return paused
         except SalesforceError as error:
@@ -298,15 +300,16 @@ class Deliverer:
         for work, found in zip(works, give_rows(works, rows).values(), strict=True):
             try:
                 chosen = choose(found, work.changes[0].options)
+                contact = None if chosen.contact_id is None else self._describes.get("Contact")
             except ValueError as ambiguous:
-                for position in work.changes[0].positions:
-                    work.refuse(position, str(ambiguous))
-                del work.changes[0]
+                work.give_up(str(ambiguous))
+                continue
+            except UnknownObject as unknown:
+                work.give_up(f"the lead was converted, and what is meant for it goes to its contact, but {unknown}")
                 continue
             if chosen.is_skipped:
                 work.skip()
-            elif chosen.contact_id is not None:
-                contact = self._describes.get("Contact")
+            elif contact is not None and chosen.contact_id is not None:
                 parts = self._shaped(work, work.open_positions(), contact, chosen.contact_id)
                 work.redirect(contact, merge(parts, work.clock), chosen.contact_id)
             elif work.changes[0].verb == "read":
@@ -332,7 +335,7 @@ class Deliverer:
                     paused = take_results(collection, members, answer.results())
                 else:
                     refused_field = refused_field or any(error.code in _FIELD_CODES for error in answer.errors)
-                    paused = split(members, answer.errors)
+                    paused = split(members, answer.errors, size=len(members))
                 if paused:
                     return paused
         except SalesforceError as error:

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, TypeVar
 
-from pipeline.delivery.pack import COLLECTION
 from pipeline.delivery.references import Reference
 from pipeline.delivery.work import Work
 from pipeline.operation import Json, locks_of, record_key
@@ -23,6 +22,11 @@ class Question:
     works: tuple[Work, ...]
     references: tuple[Reference, ...] = ()
 
+    @property
+    def size(self) -> int:
+        """How many records it looks for."""
+        return len(self.references or self.works)
+
 
 def questions(works: Iterable[Work]) -> list[Question]:
     """Return the queries that find what `works` need next: one for up to 200 records that match on the same fields.
@@ -31,17 +35,17 @@ def questions(works: Iterable[Work]) -> list[Question]:
     """
     asked: list[Question] = []
     alike: dict[tuple[str, tuple[str, ...], Join, int], list[Work]] = {}
-    pointing: dict[tuple[str, tuple[str, ...]], dict[Reference, list[Work]]] = {}
+    pointing: dict[tuple[str, tuple[str, ...], int], dict[Reference, list[Work]]] = {}
     for work in works:
         references = work.references()
         for reference in references:
             names = tuple(sorted(reference.match))
-            pointing.setdefault((reference.object, names), {}).setdefault(reference, []).append(work)
+            pointing.setdefault((reference.object, names, work.company), {}).setdefault(reference, []).append(work)
         if not references and work.needs_lookup:
             names = tuple(sorted(work.changes[0].match))
             alike.setdefault((work.describe.name, names, _join(work), work.company), []).append(work)
-    for (object_name, names), askers in pointing.items():
-        for group in _parts_of(list(askers), COLLECTION):
+    for (object_name, names, company), askers in pointing.items():
+        for group in _parts_of(list(askers), company):
             owners = tuple({work.claim.key: work for reference in group for work in askers[reference]}.values())
             matches = [reference.match for reference in group]
             asked += [Question(soql, owners, group) for soql in lookup_queries(object_name, names, matches)]

@@ -8,6 +8,7 @@ from redis import Redis
 
 from pipeline.operation import Operation
 from pipeline.salesforce.client import Org, Subrequest, Subresponse
+from pipeline.salesforce.errors import ErrorDetail, Refused
 from tests.integration.delivery.test_deliverer import Delivery, lead
 
 
@@ -95,3 +96,64 @@ def test_a_mistake_of_the_pipelines_own_buries_the_operation_it_is_about_and_not
         delivery.due_now()
     assert len(delivery.records()) == 39
     assert delivery.dead() == ["gave up after 12 attempts; the last: the pipeline failed on it: LookupError"]
+
+
+def test_a_request_refused_as_a_whole_is_narrowed_down_to_the_record_that_spoils_it(delivery: Delivery) -> None:
+    def refuse(subrequests: Sequence[Subrequest]) -> list[Subresponse] | None:
+        if not any("spoilt" in str(one.body) for one in subrequests):
+            return None
+        if len(subrequests) > 1:
+            raise Refused(400, (ErrorDetail("JSON_PARSER_ERROR", "no"),), resource="composite")
+        return [Subresponse(400, [{"errorCode": "JSON_PARSER_ERROR", "message": "no"}])]
+
+    org = spoil(delivery, refuse)
+    delivery.inbox.append([lead(f"p{n}@example.com", Title="spoilt" if n == 3 else "fine") for n in range(8)])
+    report = delivery.deliver()
+    assert (report.created, report.dead, report.retried) == (7, 1, 0)
+    assert delivery.dead() == ["JSON_PARSER_ERROR: no"]
+    assert org.calls <= 12
+
+
+def test_what_is_refused_whoever_it_is_about_ends_and_costs_few_calls(delivery: Delivery) -> None:
+    def refuse(subrequests: Sequence[Subrequest]) -> list[Subresponse] | None:
+        raise Refused(403, (ErrorDetail("JSON_PARSER_ERROR", "no"),), resource="query")
+
+    org = spoil(delivery, refuse)
+    delivery.inbox.append([lead(f"p{n}@example.com") for n in range(16)])
+    assert delivery.deliver().dead == 16
+    assert org.calls <= 32
+
+
+def test_a_query_that_is_too_much_for_one_reference_does_not_go_round_for_ever(
+    redis_client: Redis, emulator_url: str
+) -> None:
+    contacts = Delivery(redis_client, emulator_url, "Contact")
+    contacts.describes.get("Account")
+
+    def refuse(subrequests: Sequence[Subrequest]) -> list[Subresponse] | None:
+        if not any("bad" in one.path for one in subrequests):
+            return None
+        nothing = Subresponse(200, {"records": [], "done": True})
+        error = Subresponse(400, [{"errorCode": "QUERY_TOO_COMPLICATED", "message": "no"}])
+        return [error if "bad" in one.path else nothing for one in subrequests]
+
+    org = spoil(contacts, refuse)
+    contacts.inbox.append([contact(f"p{n}@example.com", "bad" if n < 3 else f"good{n}") for n in range(12)])
+    report = contacts.deliver()
+    assert (report.created, report.dead, report.retried) == (9, 3, 0)
+    assert org.calls <= 12
+
+
+def test_a_converted_lead_whose_contact_may_not_be_seen_is_buried_alone(
+    redis_client: Redis, start_emulator: Callable[..., str]
+) -> None:
+    writable = "{name: ConvertedContactId, type: reference, to: Contact, createable: true}"
+    leads = Delivery(redis_client, start_emulator(f"objects: [{{name: Lead, fields: [{writable}]}}]"))
+    ada = {"LastName": "x", "Company": "c", "Email": "a@example.com"}
+    leads.create("Lead", **ada, IsConverted=True, ConvertedContactId=leads.create("Contact", LastName="x"))
+    leads.describes._store("Contact", None)
+    leads.inbox.append([lead(f"{name}@example.com") for name in "abc"])
+    report = leads.deliver()
+    assert (report.created, report.dead, report.retried) == (2, 1, 0)
+    assert "the org has no object Contact" in leads.dead()[0]
+    assert report.calls <= 3
