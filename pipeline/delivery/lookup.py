@@ -46,14 +46,16 @@ def questions(works: Iterable[Work]) -> list[Question]:
             alike.setdefault((work.describe.name, names, _join(work), work.company), []).append(work)
     for (object_name, names, company), askers in pointing.items():
         for group in _parts_of(list(askers), company):
-            owners = tuple({work.claim.key: work for reference in group for work in askers[reference]}.values())
             matches = [reference.match for reference in group]
-            asked += [Question(soql, owners, group) for soql in lookup_queries(object_name, names, matches)]
+            for soql, part in lookup_queries(object_name, names, matches):
+                owners = {work.claim.key: work for reference in group[part] for work in askers[reference]}
+                asked.append(Question(soql, tuple(owners.values()), group[part]))
     for (object_name, names, join, company), alike_works in alike.items():
-        for part in _parts_of(alike_works, company):
-            select = [*names, *_conversion(part[0].describe), *_wanted(part)]
-            matches = [work.changes[0].match for work in part]
-            asked += [Question(soql, part) for soql in lookup_queries(object_name, select, matches, join=join)]
+        for alike_part in _parts_of(alike_works, company):
+            select = [*names, *_conversion(alike_part[0].describe), *_wanted(alike_part)]
+            matches = [work.changes[0].match for work in alike_part]
+            queries = lookup_queries(object_name, select, matches, join=join)
+            asked += [Question(soql, alike_part[part]) for soql, part in queries]
     return asked
 
 

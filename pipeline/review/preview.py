@@ -228,7 +228,7 @@ class Preview:
         asked = [
             statement
             for (object_name, names), ids in unseen.items()
-            for statement in lookup_queries(object_name, names, [{"Id": one} for one in ids], per_query=_IDS_A_QUERY)
+            for statement, _ in lookup_queries(object_name, names, [{"Id": one} for one in ids], per_query=_IDS_A_QUERY)
         ]
         found: set[str] = set()
         for start in range(0, len(asked), _QUERIES):
