@@ -24,22 +24,23 @@ from pipeline.salesforce.errors import ErrorDetail, SalesforceError
 
 
 def take_results(collection: Collection, works: Sequence[Work], results: Sequence[RecordResult]) -> Paused | None:
-    """Take the results of a collection that was carried out, record by record."""
+    """Take the results of a collection that was carried out, record by record, also beyond one that makes it pause."""
     if len(results) > 1 and all(not one.success and may_be_anothers_fault(one.errors) for one in results):
         halve(works, in_words(results[0].errors), size=len(works))
         return None
+    paused: Paused | None = None
     for write, work, result in zip(collection.writes, works, results, strict=True):
         if result.success:
             work.succeeded(write, result.id)
             continue
         decision = of_record(result.errors, attempts=work.claim.attempts, jitter=_jitter())
         if isinstance(decision, Paused):
-            return decision
-        if isinstance(decision, LookAgain) and write.kind == "delete":
+            paused = paused or decision
+        elif isinstance(decision, LookAgain) and write.kind == "delete":
             work.succeeded(write, None)  # it is gone, as was asked
         else:
             work.failed(decision)
-    return None
+    return paused
 
 
 def split(works: Sequence[Work], errors: Sequence[ErrorDetail], *, size: int) -> Paused | None:

@@ -323,7 +323,7 @@ class Deliverer:
         if not self._may_call(covered, report):
             return False
         sent = [collection for collection in map(partial(_still_open, works), request) if collection.writes]
-        refused_field = False
+        refused_field, paused = False, None
         self._being_written = [works[write.key] for collection in sent for write in collection.writes]
         try:
             answers = self._org.send([_subrequest(one) for one in sent], by=self._begin_by)
@@ -331,17 +331,16 @@ class Deliverer:
             for collection, answer in zip(sent, answers, strict=True):
                 members = [works[write.key] for write in collection.writes]
                 self._learn(len(members), answer)
+                # What was written is noted to the end: whoever pauses at the first refusal writes the rest again.
                 if answer.ok:
-                    paused = take_results(collection, members, answer.results())
+                    paused = take_results(collection, members, answer.results()) or paused
                 else:
                     refused_field = refused_field or any(error.code in _FIELD_CODES for error in answer.errors)
-                    paused = split(members, answer.errors, size=len(members))
-                if paused:
-                    return paused
+                    paused = split(members, answer.errors, size=len(members)) or paused
         except SalesforceError as error:
             self._being_written = ()
-            return write_failed(covered, error, uncertain_delay_s=self._uncertain_delay_s) or False
-        return refused_field
+            return write_failed(covered, error, uncertain_delay_s=self._uncertain_delay_s) or paused or False
+        return paused or refused_field
 
     def _learn(self, records: int, answer: Subresponse) -> None:
         """Take note whether so many records at once were too many, for the batches to come.

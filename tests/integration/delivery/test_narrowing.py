@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from pipeline.delivery.outcome import Paused
 from pipeline.operation import Operation
 from pipeline.salesforce.client import Org, Subrequest, Subresponse
 from pipeline.salesforce.errors import ErrorDetail, Refused
@@ -157,3 +158,46 @@ def test_a_converted_lead_whose_contact_may_not_be_seen_is_buried_alone(
     assert (report.created, report.dead, report.retried) == (2, 1, 0)
     assert "the org has no object Contact" in leads.dead()[0]
     assert report.calls <= 3
+
+
+def test_what_was_written_beside_a_record_that_makes_delivery_pause_is_not_written_again(
+    redis_client: Redis, emulator_url: str
+) -> None:
+    cases = Delivery(redis_client, emulator_url, "Case")
+    full = {"fault": "refuse", "object": "Case", "code": "STORAGE_LIMIT_EXCEEDED", "message": "storage limit exceeded"}
+    cases.fault(**full, match={"Subject": "s1"})
+    cases.inbox.append(
+        [
+            Operation(id=f"c{n}", object="Case", verb="create", fields={"Subject": f"s{n}"}, event_time_ms=n)
+            for n in range(300)
+        ]
+    )
+    cases.deliver()
+    assert isinstance(cases.paused, Paused)
+    assert (len(cases.records("Case")), cases.inbox.waiting().backlog) == (299, 1)
+    cases.fault(clear=True)
+    cases.deliver()
+    assert sorted(record["Subject"] for record in cases.records("Case")) == sorted(f"s{n}" for n in range(300))
+
+
+def test_collections_beside_one_that_makes_delivery_pause_are_not_written_again(
+    redis_client: Redis, emulator_url: str
+) -> None:
+    cases = Delivery(redis_client, emulator_url, "Case")
+    cases.describes.get("Case")
+
+    def refuse_the_first(subrequests: Sequence[Subrequest]) -> list[Subresponse]:
+        full = [{"errorCode": "STORAGE_LIMIT_EXCEEDED", "message": "storage limit exceeded"}]
+        return [Subresponse(400, full), *emulated.send(subrequests[1:])]
+
+    emulated = cases.org
+    spoil(cases, refuse_the_first)
+    cases.inbox.append(
+        [
+            Operation(id=f"c{n}", object="Case", verb="create", fields={"Subject": f"s{n}"}, event_time_ms=n)
+            for n in range(300)
+        ]
+    )
+    report = cases.deliver()
+    assert isinstance(cases.paused, Paused)
+    assert (report.created, cases.inbox.waiting().backlog) == (100, 200)
