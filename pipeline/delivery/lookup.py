@@ -1,7 +1,7 @@
 """Look for the records of a batch: as few queries as possible, and each row given to the key it belongs to."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias, TypeVar
 
 from pipeline.delivery.references import Reference
@@ -95,6 +95,24 @@ def give_rows(question_works: Sequence[Work], rows: Sequence[Mapping[str, Any]])
                     given.add(key)
                     found[key].append(row)
     return found
+
+
+def answered(question: Question, rows: Sequence[Mapping[str, Any]]) -> Question | None:
+    """Return the part of a question to which the first of its rows are the answer, whatever rows follow; None: none."""
+    if question.references:
+        found = find_references(question.references, rows)
+        part = replace(question, references=tuple(one for one, record_id in found.items() if record_id is not None))
+    else:
+        given = give_rows(question.works, rows)
+        works = (one for one in question.works if _suffices(given[one.claim.key], one.changes[0].options))
+        part = replace(question, works=tuple(works))
+    return part if (part.references if question.references else part.works) else None
+
+
+def _suffices(rows: Sequence[Mapping[str, Any]], options: Mapping[str, Json]) -> bool:
+    wish = options.get("on_multiple", "oldest")
+    candidates = sum(not row.get("IsConverted") for row in rows)
+    return wish != "newest" and candidates > (1 if wish == "error" else 0)
 
 
 @dataclass(frozen=True, slots=True)

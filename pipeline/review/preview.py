@@ -252,5 +252,9 @@ class _Described:
             raise UnknownObject(object_name)
         return found
 
+    def missing(self, _object_names: Sequence[str]) -> list[str]:
+        """Miss none: what is not there is not in the org."""
+        return []
+
     def refresh(self, object_names: Sequence[str]) -> None:
         """Ask for nothing: they are as fresh as they were."""

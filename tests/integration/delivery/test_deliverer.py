@@ -234,6 +234,7 @@ def test_a_create_whose_answer_was_lost_is_found_by_the_next_lookup(delivery: De
 
 
 def test_without_a_call_left_the_rest_of_a_batch_waits(delivery: Delivery) -> None:
+    delivery.describes.get("Lead")
     delivery.may_spend = lambda: False
     delivery.inbox.append([lead("a@example.com")])
     report = delivery.deliver()
