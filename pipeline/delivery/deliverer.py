@@ -115,7 +115,7 @@ class Deliverer:
             self._settle(works)
             raise
         self._settle(works)
-        if self._fault is not None:
+        if self._fault is not None and paused is None:
             raise self._fault
         return paused
 
