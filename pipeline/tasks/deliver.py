@@ -122,6 +122,7 @@ def _deliver_batch(batch: "Batch", inbox: "Inbox", token: str, report: "Report",
         is_ending=is_draining,
         # A write whose answer was lost is given the time that an answer is waited for.
         uncertain_delay_s=runtime.settings.destination.salesforce.timeout,
+        interruptions=(SoftTimeLimitExceeded, RedisError),
     )
     try:
         paused = deliverer.deliver(batch, report)

@@ -43,10 +43,15 @@ class Delivery:
         ready = f"pipeline:{{{self.inbox.object}}}:ready"
         due_ms: Any = self.redis.zrange(ready, -1, -1, withscores=True)
         self.due_in_s = due_ms[0][1] / 1000 - time.time() if due_ms else 0.0
+        self.due_now()
+        return report
+
+    def due_now(self) -> None:
+        """Make what waits due at once."""
+        ready = f"pipeline:{{{self.inbox.object}}}:ready"
         for key in self.redis.zrange(ready, 0, -1):
             assert isinstance(key, bytes)
             self.redis.zadd(ready, {key: 0})
-        return report
 
     def deliver_batch(self, batch: Batch, report: Report) -> Paused | None:
         deliverer = Deliverer(
@@ -229,6 +234,7 @@ def test_a_create_whose_answer_was_lost_is_found_by_the_next_lookup(delivery: De
 
 
 def test_without_a_call_left_the_rest_of_a_batch_waits(delivery: Delivery) -> None:
+    delivery.describes.get("Lead")
     delivery.may_spend = lambda: False
     delivery.inbox.append([lead("a@example.com")])
     report = delivery.deliver()
