@@ -22,6 +22,9 @@ demo: install  ## send 2,000 events of the sample through the whole system into 
 test: install  ## run every test
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup
 
+bench: install  ## measure speed, API calls and latency, and write docs/benchmarks.md (FULL=1: in full size, an hour)
+	@$(BIN)/python benchmarks/run.py $(if $(FULL),--full)
+
 conformance: install  ## hold the local org against simple-salesforce and jsforce (needs Node.js 20 and npm)
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup tests/conformance
 	@command -v node >/dev/null && command -v npm >/dev/null || { \
@@ -47,4 +50,4 @@ format: install  ## apply the style
 clean:  ## remove .venv and caches
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-.PHONY: help install demo test conformance test-rabbitmq chaos lint format clean
+.PHONY: help install demo test bench conformance test-rabbitmq chaos lint format clean

@@ -23,6 +23,7 @@ _COMMANDS = {
     "worker": ("run", "Run a worker that takes in events, delivers them, or both."),
     "beat": ("run", "Run the clock for upkeep; several at once are safe."),
     "flower": ("run", "Run Flower, the page that shows queues, workers and tasks."),
+    "bench": ("bench", "Measure how fast, frugal and prompt the pipeline is on this machine."),
     "emulator": ("emulator", "Run an emulated Salesforce org over HTTP."),
 }
 

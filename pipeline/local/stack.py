@@ -114,7 +114,14 @@ class LocalStack:
     def begin_worker(self, name: str, *arguments: str) -> Service:
         """Start one more `pipeline worker ARGUMENTS` without waiting for it to be ready."""
         self._worker_arguments[name] = tuple(arguments)
-        return self._begin(name, pipeline_command("worker", "--name", name, *arguments), _is_worker_ready)
+        return self.begin_service(name, pipeline_command("worker", "--name", name, *arguments), _is_worker_ready)
+
+    def begin_service(self, name: str, command: Sequence[str], is_ready: ReadyCheck | None = None) -> Service:
+        """Start any process in the stack's environment, to be stopped with it, and return at once."""
+        log = self.folder / f"{name}.log"
+        service = Service(name, command, env=self.env, log=log, cwd=self.folder, is_ready=is_ready)
+        self._services.append(service)
+        return service.start()
 
     def _start(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="pipeline-"))
@@ -137,7 +144,7 @@ class LocalStack:
         self._cleanup.callback(_stop_together, self._services)
         begun = [self.begin_worker(name, *arguments) for name, arguments in dict(self._worker_arguments).items()]
         if self._has_beat:
-            begun.append(self._begin("beat", pipeline_command("beat"), _says("beat: Starting...")))
+            begun.append(self.begin_service("beat", pipeline_command("beat"), _says("beat: Starting...")))
         if self._has_flower:
             self._start_flower()
         for service in begun:
@@ -148,7 +155,7 @@ class LocalStack:
             port = free_port()
             self.flower_url = f"http://{LOOPBACK}:{port}"
             command = pipeline_command("flower", "--address", LOOPBACK, "--port", str(port))
-            flower = self._begin("flower", command, lambda _: _answers_http(self.flower_url))
+            flower = self.begin_service("flower", command, lambda _: _answers_http(self.flower_url))
             try:
                 flower.wait_until_ready()
             except ServiceFailed:
@@ -158,12 +165,6 @@ class LocalStack:
             else:
                 return
         raise ServiceFailed("flower found no port to listen on")
-
-    def _begin(self, name: str, command: Sequence[str], is_ready: ReadyCheck) -> Service:
-        log = self.folder / f"{name}.log"
-        service = Service(name, command, env=self.env, log=log, cwd=self.folder, is_ready=is_ready)
-        self._services.append(service)
-        return service.start()
 
 
 def emulator_service(log: Path, *arguments: str) -> Service:
