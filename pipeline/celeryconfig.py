@@ -79,6 +79,8 @@ broker_connection_retry_on_startup = True  # a worker may be started before its 
 broker_connection_max_retries = None  # and waits for it as long as it takes
 broker_pool_limit = 10
 broker_connection_timeout = 5
+# RabbitMQ takes back what a frozen worker holds after two silent beats; with the default that were four minutes.
+broker_heartbeat = 10
 
 # Few messages wait in a worker: what it holds unacknowledged longer than the visibility timeout is delivered again.
 worker_prefetch_multiplier = 8

@@ -25,7 +25,7 @@ def slow_stack(start_stack: Callable[..., LocalStack], **fault: Any) -> LocalSta
         destination="linger: 0.05\nsalesforce: {timeout: 60}\n",
         has_beat=False,
     )
-    connect_producer(stack.redis.url)
+    connect_producer(stack.broker_url)
     send("a@example.com")
     with stack.redis.client() as redis:
         wait_until(lambda: Inbox(redis, "Lead").counts().get("applied") == 1, what="the first delivery")

@@ -63,7 +63,7 @@ def test_a_worker_that_was_stopped_past_its_lease_writes_nothing(
     stack = start_stack(
         workers={"ingest": ("--ingest",)}, destination="linger: 0.05\nsalesforce: {timeout: 1}\n", has_beat=False
     )
-    connect_producer(stack.redis.url)
+    connect_producer(stack.broker_url)
     with stack.redis.client() as redis, worker_that_stops(stack, place) as stopped:
         leads = Inbox(redis, "Lead")
         send_event.delay(
@@ -77,7 +77,7 @@ def test_a_worker_that_was_stopped_past_its_lease_writes_nothing(
         wait_until(lambda: is_stopped(stopped), what="the worker that stops")
         assert leads.waiting().in_flight == 1
         stack.add_worker("other", "--delivery")
-        wait_until(lambda: leads.counts().get("applied") == 1, what="the delivery by another worker", within_s=30)
+        wait_until(lambda: leads.counts().get("applied") == 1, what="the delivery by another worker", within_s=60)
         written = writes(stack)
 
         stopped.send_signal(signal.SIGCONT)

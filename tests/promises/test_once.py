@@ -54,7 +54,7 @@ def created_without_an_answer(
         emulator_arguments=("--org", str(org)),
         has_beat=False,
     )
-    connect_producer(stack.redis.url)
+    connect_producer(stack.broker_url)
     fault = {"fault": "reset_after", "method": "POST", "path": "composite/sobjects", "next": 1}
     requests.post(f"{stack.emulator_url}/_emulator/faults", json=fault, timeout=10).raise_for_status()
     send_event.delay(EVENT)

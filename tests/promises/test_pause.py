@@ -20,7 +20,7 @@ COMPANY = {"type": "group", "userId": "u", "groupId": "g", "traits": {"name": "A
 
 def test_an_object_paused_by_hand_waits_alone_and_goes_on_when_resumed(start_stack: Callable[..., LocalStack]) -> None:
     stack = start_stack(workers={"worker": ()}, destination="linger: 0.05\n", has_beat=False)
-    connect_producer(stack.redis.url)
+    connect_producer(stack.broker_url)
     with stack.redis.client() as redis:
         leads, accounts, pause = Inbox(redis, "Lead"), Inbox(redis, "Account"), Pause(redis)
         pause.hold("Lead", reason="a release")
@@ -37,7 +37,7 @@ def test_an_org_that_is_down_spends_no_attempt_and_is_delivered_to_when_it_is_ba
     start_stack: Callable[..., LocalStack],
 ) -> None:
     stack = start_stack(workers={"worker": ()}, destination="linger: 0.05\n", has_beat=False)
-    connect_producer(stack.redis.url)
+    connect_producer(stack.broker_url)
     faults = f"{stack.emulator_url}/_emulator/faults"
     send_events.delay([PERSON])
     with stack.redis.client() as redis:
