@@ -1,7 +1,7 @@
 """Promise 2, no race: at most one worker looks up and writes a record key at a time.
 
-What breaks it: an append that makes claimed keys ready, a claim that takes keys which are locked, and scripts that accept
-any token, all three at once. Each alone, and the first two together, are caught by what is left.
+What breaks it: an append that makes claimed keys ready, a claim that takes locked keys, and scripts that accept any
+token, all three at once. The claim alone, or with one of the others, is caught by what is left.
 """
 
 from collections.abc import Callable
