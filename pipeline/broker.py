@@ -10,7 +10,8 @@ rings, read with BRPOP. A bell carries nothing. One that is lost, or that anothe
 (`brpop_timeout`, a second) and no message, because the channel looks into the queues after every wait.
 
 Keys, besides kombu's own
-    bell.<queue>    list of at most one empty entry, gone a minute after the last publication
+    bell.<queue>        list of at most one empty entry, gone a minute after the last publication
+    <queue>.unreadable  list of what was found in a queue and is no message of kombu's; for a person to look at
 
 What is relied on in kombu 5.7, transport/redis.py and transport/virtual/base.py: `_brpop_start` sends one command on
 the client's own connection, and the poller calls `_brpop_read` when its reply can be read; `Empty` means that there
@@ -33,7 +34,7 @@ from kombu.transport import redis, virtual
 from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import loads
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import OutOfMemoryError, ReadOnlyError, RedisError, ResponseError
+from redis.exceptions import OutOfMemoryError, ReadOnlyError, ResponseError
 
 from pipeline.redis_faults import in_words
 
@@ -42,6 +43,11 @@ log = logging.getLogger(__name__)
 _TAKE: Final = files(__package__).joinpath("broker_take.lua").read_text("utf-8")
 _BELL_KEPT_MS: Final = 60_000
 _LOOK_AGAIN_S: Final = 1.0
+
+
+# Delivery tags that this process held when their connection broke → whether they have been carried out since. They are
+# given back, or off the record, over the next connection; otherwise they would come back after the visibility timeout.
+_left_behind: Final[dict[str, bool]] = {}
 
 
 class QoS(redis.QoS):
@@ -60,29 +66,20 @@ class QoS(redis.QoS):
             super().append(message, delivery_tag)
 
     @property
-    def is_cut_off(self: Any) -> bool:
-        """Whether the connection of the channel was given up; what was held comes back after the visibility timeout."""
-        return self.channel.connection is None or self.channel.connection.client is None
+    def _is_cut_off(self: Any) -> bool:
+        """Whether the channel's connection is closed: kombu's transport has no client left then to connect with."""
+        return not (self.channel.connection and self.channel.connection.client)
 
-    def restore_unacked(self: Any, client: Any = None) -> None:
-        """Give back what is held, as the channel closes; kombu's own fails where Redis is gone, and ends the worker."""
-        try:
-            if not self.is_cut_off:
-                super().restore_unacked(client)
-        except (RedisError, OSError) as error:
-            log.warning("what this worker holds comes back after the visibility timeout: %s", in_words(error))
-        self._delivered.clear()
-
-    def ack(self, delivery_tag: str) -> None:
-        """Acknowledge a message; one of a lost connection comes again, and is known by its id."""
-        if self.is_cut_off:
-            virtual.QoS.ack(self, delivery_tag)
+    def ack(self: Any, delivery_tag: str) -> None:
+        """Acknowledge a message; one whose connection is closed, over the next connection."""
+        if self._is_cut_off:
+            _left_behind[delivery_tag] = True
         else:
             super().ack(delivery_tag)
 
     def ack_together(self: Any, delivery_tags: Sequence[str]) -> None:
         """Acknowledge messages in one round trip. Raises RedisError or OSError with none of them acknowledged here."""
-        if self.is_cut_off:
+        if self._is_cut_off:
             raise RedisConnectionError("the connection on which they came was lost")
         with self.pipe_or_acquire() as pipe:
             for delivery_tag in delivery_tags:
@@ -91,19 +88,43 @@ class QoS(redis.QoS):
         for delivery_tag in delivery_tags:
             virtual.QoS.ack(self, delivery_tag)
 
-    def reject(self, delivery_tag: str, requeue: bool = False) -> None:
-        """Give a message back; where Redis takes no writes it comes back after the visibility timeout instead."""
+    def reject(self: Any, delivery_tag: str, requeue: bool = False) -> None:
+        """Give a message back; one whose connection is closed, over the next connection.
+
+        Where Redis takes no writes it comes back after the visibility timeout instead.
+        """
+        if self._is_cut_off:
+            _left_behind[delivery_tag] = not requeue
+            return
         try:
-            if self.is_cut_off:
-                virtual.QoS.ack(self, delivery_tag)
-            else:
-                super().reject(delivery_tag, requeue=requeue)
+            super().reject(delivery_tag, requeue=requeue)
         except (OutOfMemoryError, ReadOnlyError):
             virtual.QoS.ack(self, delivery_tag)
 
-    def restore_visible(self, *arguments: Any, **options: Any) -> None:
+    def restore_unacked_once(self: Any, stderr: Any = None) -> None:
+        """Give back what is held when the channel closes, or remember it where the connection is broken."""
+        self._flush()
+        held = dict.fromkeys(self._delivered, False)
+        # Celery closes a connection that broke twice, and by the second time it is cut off.
+        if not self._is_cut_off:
+            try:
+                super().restore_unacked_once(stderr)
+            except (*self.channel.connection_errors, OutOfMemoryError, ReadOnlyError):
+                log.info("messages to be given back once there is a connection: %d", len(held))
+            else:
+                return
+        _left_behind.update(held)
+        self._delivered.clear()
+
+    def restore_visible(self: Any, *arguments: Any, **options: Any) -> None:
         """Give abandoned messages back to their queues, once Redis takes writes."""
         try:
+            for tag, is_done in tuple(_left_behind.items()):
+                if is_done:
+                    self._remove_from_indices(tag).execute()
+                else:
+                    self.restore_by_tag(tag)
+                _left_behind.pop(tag, None)
             super().restore_visible(*arguments, **options)
         except (OutOfMemoryError, ReadOnlyError) as error:
             log.error("abandoned messages are not looked for: %s", in_words(error))  # noqa: TRY400
@@ -119,6 +140,15 @@ class Channel(redis.Channel):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         self._unacknowledged: set[str] = set()  # queues whose consumers want no acknowledgement, so nothing is noted
         super().__init__(*arguments, **options)
+
+    def close(self: Any) -> None:
+        """Close the channel, over a broken connection as well."""
+        try:
+            super().close()
+        except self.connection_errors:
+            self._disconnect_pools()
+            self._close_clients()
+            virtual.Channel.close(self)
 
     def basic_consume(self: Any, queue: str, no_ack: bool = False, *arguments: Any, **options: Any) -> Any:
         """Consume from a queue; see kombu.transport.virtual.Channel.basic_consume."""
@@ -163,16 +193,21 @@ class Channel(redis.Channel):
         if not reply:
             self._found_nothing = True
             raise Empty
-        key, raw, tag = reply
-        self.qos.noted.update(filter(None, [bytes_to_str(tag)]))
+        key, *message = reply
         queue = bytes_to_str(key)[len(self.global_keyprefix) :].rsplit(self.sep, 1)[0]
         self._queue_cycle.rotate(queue)
+        if not message:
+            log.error("queue=%s what is no Celery message was moved to the list %s", queue, _unreadable(queue))
+            raise Empty
+        raw, tag = message
+        self.qos.noted.update(filter(None, [bytes_to_str(tag)]))
         self.connection._deliver(loads(bytes_to_str(raw)), queue)  # noqa: SLF001  (as kombu's channel does)
         return True
 
     def _take(self: Any, queues: list[str]) -> list[Any]:
         by_priority = [(queue, priority) for priority in self.priority_steps for queue in queues]
-        names = [self.unacked_key, self.unacked_index_key, *(self._q_for_pri(*one) for one in by_priority)]
+        lists = [name for queue, step in by_priority for name in (self._q_for_pri(queue, step), _unreadable(queue))]
+        names = [self.unacked_key, self.unacked_index_key, *lists]
         noted = [int(queue not in self._unacknowledged) for queue, _ in by_priority]
         keys = [self.global_keyprefix + name for name in names]
         return ["EVAL", _TAKE, len(keys), *keys, repr(time()), *noted]
@@ -217,6 +252,10 @@ def _refusal_in_words() -> Iterator[None]:
 
 def _bell(queue: str) -> str:
     return f"bell.{queue}"
+
+
+def _unreadable(queue: str) -> str:
+    return f"{queue}.unreadable"
 
 
 class Transport(redis.Transport):

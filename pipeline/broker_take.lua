@@ -1,21 +1,38 @@
 -- take: move the next message from its queue to those that a worker holds.
 --
--- Keeps promise 1: a message stands in its queue or in `unacked`, whenever the worker that takes it is killed.
+-- Keeps promise 1: a message stands in its queue or in `unacked`, whenever the worker that takes it is killed; and what
+-- is no message of kombu's is moved out of the way, where it stands in nobody's way and is not lost.
 --
 -- KEYS[1]   hash of held messages: delivery tag -> [payload, exchange, routing key] (JSON), as kombu reads it
 -- KEYS[2]   sorted set of held messages: delivery tag -> Unix time at which they were taken, seconds
--- KEYS[3…]  lists to take from, in the order in which they are looked into
+-- KEYS[3…]  two for each list, in the order in which they are looked into: the list to take from, and the list for what
+--           is no message
 -- ARGV[1]   Unix time by the worker's clock, seconds, which is what kombu compares with
 -- ARGV[2…]  for each list, 1 when what is taken has to be noted, 0 when nobody will acknowledge it
--- returns   {list, payload, delivery tag or "" where nothing was noted}, nil when all are empty
+-- returns   {list, payload, delivery tag or "" where nothing was noted}, {list} for what was no message, nil when all
+--           are empty
 
-for i = 3, #KEYS do
+-- What kombu and Celery cannot do without, when they read a message or give it back.
+local function is_message(message)
+  if type(message) ~= 'table' or type(message.properties) ~= 'table' then return false end
+  local properties, delivery = message.properties, message.properties.delivery_info
+  return type(delivery) == 'table' and type(delivery.exchange) == 'string' and type(delivery.routing_key) == 'string'
+    and type(properties.delivery_tag) == 'string'
+    and (message.headers == nil or type(message.headers) == 'table')
+    and (message.body == nil or message.body == cjson.null or type(message.body) == 'string')
+end
+
+for i = 3, #KEYS, 2 do
   local payload = redis.call('LINDEX', KEYS[i], -1)
   if payload then
-    local tag = ''
-    -- What is no message of kombu's cannot be noted; the worker says what is wrong with it.
     local is_read, message = pcall(cjson.decode, payload)
-    if ARGV[i - 1] == '1' and is_read then
+    if not is_read or not is_message(message) then
+      redis.call('LPUSH', KEYS[i + 1], payload)
+      redis.call('RPOP', KEYS[i])
+      return {KEYS[i]}
+    end
+    local tag = ''
+    if ARGV[(i + 1) / 2] == '1' then
       local delivery = message.properties.delivery_info
       tag = message.properties.delivery_tag
       -- Noted first and taken last, so that a full server refuses all of it and not the second half.

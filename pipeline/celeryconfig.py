@@ -72,13 +72,15 @@ broker_transport_options: dict[str, Any] = (
     if _is_rabbitmq
     else {}
 )
-if broker_url.startswith("sentinel://"):
-    broker_transport_options["master_name"] = os.environ.get("PIPELINE_BROKER_MASTER", "mymaster")
+if _broker_sentinels := settings.broker_sentinels(os.environ):
+    broker_transport_options |= _broker_sentinels.kombu_options
 
 broker_connection_retry_on_startup = True  # a worker may be started before its Redis
 broker_connection_max_retries = None  # and waits for it as long as it takes
 broker_pool_limit = 10
 broker_connection_timeout = 5
+# RabbitMQ takes back what a frozen worker holds after two silent beats; with the default that were four minutes.
+broker_heartbeat = 10
 
 # Few messages wait in a worker: what it holds unacknowledged longer than the visibility timeout is delivered again.
 # More would not make its groups (tasks/grouping.py) larger: at full speed a dozen messages come in a group's pause.
@@ -96,8 +98,10 @@ worker_hijack_root_logger = True
 worker_redirect_stdouts = False
 
 # Several beats are safe: RedBeat keeps the schedule and a lock in Redis.
-beat_scheduler = "redbeat.RedBeatScheduler"
-redbeat_redis_url = settings.redis_url(os.environ)
+beat_scheduler = "pipeline.beat:Scheduler"
+_state_sentinels = settings.state_sentinels(os.environ)
+redbeat_redis_url = "redis-sentinel://" if _state_sentinels else settings.redis_url(os.environ)
+redbeat_redis_options: dict[str, Any] = _state_sentinels.redbeat_options if _state_sentinels else {"socket_timeout": 10}
 redbeat_key_prefix = "pipeline:redbeat:"
 # A killed beat holds its lock for this long (25 minutes by default); tighter values make beats crash in turn.
 redbeat_lock_timeout = 30

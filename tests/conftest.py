@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 import redis
 import requests
@@ -13,6 +14,10 @@ from pipeline.local import LocalRedis, LocalStack, emulator_service
 from pipeline.local.stack import emulator_address
 
 pytest_plugins = ["pipeline.emulator.testing"]
+
+# How long an example takes says how busy the machine is, not whether the code is right.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -107,7 +107,7 @@ class Bench:
         """
         from pipeline import send_event
 
-        connect_producer(self.stack.redis.url)
+        connect_producer(self.stack.broker_url)
         measured: list[float] = []
         for done in range(probes):
             event = identify(0, _FIRST_PROBE + self._probes)

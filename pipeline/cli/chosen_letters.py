@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from pipeline.inbox.dead_letters import DeadLetter
 
 _PAGE = 500
-_ID = re.compile(r"(?P<object>\w+)/(?P<place>\d+-\d+)")
-_AGO = re.compile(r"(?P<number>\d+)\s*(?P<unit>[smhd])")
+_ID = re.compile(r"(?P<object>\w+)/(?P<place>[0-9]{1,20}-[0-9]{1,20})")
+_MOST_IN_ID = 2**64 - 1  # of either number of a stream's id in Redis
+_AGO = re.compile(r"(?P<number>[0-9]+)\s*(?P<unit>[smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -30,11 +31,11 @@ class _Time(click.ParamType[datetime]):
         if isinstance(value, datetime):
             return value
         ago = _AGO.fullmatch(value.strip().lower())
-        if ago:
-            return datetime.now(UTC) - timedelta(**{_UNITS[ago["unit"]]: int(ago["number"])})
         try:
+            if ago:
+                return datetime.now(UTC) - timedelta(**{_UNITS[ago["unit"]]: int(ago["number"])})
             time = datetime.fromisoformat(value)
-        except ValueError:
+        except (ValueError, OverflowError):
             self.fail("write a time as 2026-01-31T08:00:00Z, or an age as 30m, 2h or 7d", param, ctx)
         return time if time.tzinfo else time.replace(tzinfo=UTC)
 
@@ -99,7 +100,7 @@ def find(redis: "Redis", name: str) -> "DeadLetter":
     from pipeline.inbox.dead_letters import find_dead_letter
 
     given = _ID.fullmatch(name)
-    if given is None:
+    if given is None or any(int(number) > _MOST_IN_ID for number in given["place"].split("-")):
         raise click.BadParameter("an id looks like Lead/1795478781298-0", param_hint="ID")
     letter = find_dead_letter(redis, given["object"], given["place"])
     if letter is None:

@@ -12,10 +12,7 @@ if TYPE_CHECKING:
 @contextmanager
 def connected() -> Iterator["Redis"]:
     """Open the state store that PIPELINE_REDIS_URL names, for as long as the context lasts."""
-    import redis
+    from pipeline.state_store import connect_from
 
-    from pipeline.settings import redis_url
-
-    client = redis.Redis.from_url(redis_url(os.environ), socket_timeout=10, socket_connect_timeout=5)
-    with client:
+    with connect_from(os.environ) as client:
         yield client

@@ -67,7 +67,7 @@ def show(*, letter_id: str) -> None:
     with connected() as redis:
         letter = find(redis, letter_id)
     shown: dict[str, Any] = asdict(letter) | {"id": letter_id, "time": _time(letter)}
-    click.echo(json.dumps(shown, indent=2, ensure_ascii=False))
+    click.echo(json.dumps(shown, indent=2))
 
 
 @dead_letters.command(
@@ -131,7 +131,7 @@ def export(**chosen: Any) -> None:
 
     with connected() as redis:
         for letter in Choice(**chosen).letters(redis):
-            click.echo(json.dumps(_told_apart(letter), ensure_ascii=False, separators=(",", ":")))
+            click.echo(json.dumps(_told_apart(letter), separators=(",", ":")))
 
 
 @dead_letters.command(
@@ -178,8 +178,10 @@ def _chunks(letters: "Iterable[DeadLetter]") -> "Iterator[list[DeadLetter]]":
 
 
 def _told_apart(letter: "DeadLetter") -> Any:
+    from pipeline.events.ids import is_id
+
     event = letter.event
-    if not isinstance(event, dict) or not isinstance(event.get("messageId"), str):
+    if not isinstance(event, dict) or not is_id(event.get("messageId")):
         return event
     return {**event, "messageId": f"{event['messageId']}+{letter.id}"}
 

@@ -8,6 +8,7 @@ from pipeline.tasks.ingest import INGEST_QUEUE
 if TYPE_CHECKING:
     from redis import Redis
 
+UNREADABLE = f"{INGEST_QUEUE}.unreadable"  # what was found in the queue and is no message; see broker.py
 UNACKNOWLEDGED = "unacked"  # kombu's hash of the messages that workers hold
 
 

@@ -1,6 +1,11 @@
 """`pipeline pause` and `pipeline resume`: hold delivery back by hand, as while the org is being changed."""
 
+from typing import TYPE_CHECKING
+
 import click
+
+if TYPE_CHECKING:
+    from redis import Redis
 
 
 @click.command(
@@ -18,6 +23,8 @@ def pause(*, object_name: str | None, reason: str) -> None:
     from pipeline.salesforce.pause import Pause
 
     with connected() as redis:
+        if object_name is not None:
+            _check_is_known(object_name, redis)
         is_new = Pause(redis).hold(object_name, reason=reason)
     what = object_name or "delivery"
     click.echo(f"{what} is paused" if is_new else f"{what} was paused already; `pipeline status` says why")
@@ -38,3 +45,17 @@ def resume(*, object_name: str | None) -> None:
         was_paused = Pause(redis).resume(object_name)
     what = object_name or "delivery"
     click.echo(f"{what} goes on" if was_paused else f"{what} was not paused")
+
+
+def _check_is_known(object_name: str, redis: "Redis") -> None:
+    """Refuse an object that nothing is delivered to, as after a slip of the hand."""
+    import os
+
+    from pipeline.inbox.inbox import objects
+    from pipeline.settings import load_settings
+
+    known = {*objects(redis), *load_settings(os.environ).destination.objects}
+    if object_name not in known:
+        raise click.BadParameter(
+            f"nothing is delivered to {object_name}; write one of {', '.join(sorted(known))}", param_hint="OBJECT"
+        )

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pipeline.cli.flow import UNREADABLE
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -52,6 +54,7 @@ def measure(runtime: "Runtime") -> dict[str, Any]:
             EVENTS: count_dead_letters(redis, EVENTS),
             **{name: it.dead_letters for name, it in waiting.items()},
         },
+        "unreadable": queued(UNREADABLE),
         "quota": {"limit": quota.limit, "used": quota.used, "budget_left": quota.budget_left},
         "session": {"age_s": None if age_s is None else round(age_s, 1)},
         "left_out": {name: told for name in names if (told := runtime.inbox(name).left_out())},
@@ -92,6 +95,8 @@ def _show(figures: dict[str, Any]) -> None:
         used, limit, left = quota["used"], quota["limit"], quota["budget_left"]
         console.print(f"quota: {used:,} of {limit:,} calls used in 24 hours, {left:,} left to this pipeline")
     console.print("session: none yet" if age_s is None else f"session: {age_s / 60:,.0f} minutes old")
+    if figures["unreadable"]:
+        console.print(f"unreadable: {figures['unreadable']:,} in the list {UNREADABLE}, which are no Celery messages")
     _show_left_out(console, figures["left_out"])
     for pause in filter(None, (figures["paused"], *figures["paused_objects"].values())):
         # Salesforce's and the operator's own words: nothing in them is markup.

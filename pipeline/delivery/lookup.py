@@ -1,10 +1,9 @@
 """Look for the records of a batch: as few queries as possible, and each row given to the key it belongs to."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias, TypeVar
 
-from pipeline.delivery.pack import COLLECTION
 from pipeline.delivery.references import Reference
 from pipeline.delivery.work import Work
 from pipeline.operation import Json, locks_of, record_key
@@ -23,6 +22,11 @@ class Question:
     works: tuple[Work, ...]
     references: tuple[Reference, ...] = ()
 
+    @property
+    def size(self) -> int:
+        """How many records it looks for."""
+        return len(self.references or self.works)
+
 
 def questions(works: Iterable[Work]) -> list[Question]:
     """Return the queries that find what `works` need next: one for up to 200 records that match on the same fields.
@@ -31,25 +35,27 @@ def questions(works: Iterable[Work]) -> list[Question]:
     """
     asked: list[Question] = []
     alike: dict[tuple[str, tuple[str, ...], Join, int], list[Work]] = {}
-    pointing: dict[tuple[str, tuple[str, ...]], dict[Reference, list[Work]]] = {}
+    pointing: dict[tuple[str, tuple[str, ...], int], dict[Reference, list[Work]]] = {}
     for work in works:
         references = work.references()
         for reference in references:
             names = tuple(sorted(reference.match))
-            pointing.setdefault((reference.object, names), {}).setdefault(reference, []).append(work)
+            pointing.setdefault((reference.object, names, work.company), {}).setdefault(reference, []).append(work)
         if not references and work.needs_lookup:
             names = tuple(sorted(work.changes[0].match))
             alike.setdefault((work.describe.name, names, _join(work), work.company), []).append(work)
-    for (object_name, names), askers in pointing.items():
-        for group in _parts_of(list(askers), COLLECTION):
-            owners = tuple({work.claim.key: work for reference in group for work in askers[reference]}.values())
+    for (object_name, names, company), askers in pointing.items():
+        for group in _parts_of(list(askers), company):
             matches = [reference.match for reference in group]
-            asked += [Question(soql, owners, group) for soql in lookup_queries(object_name, names, matches)]
+            for soql, part in lookup_queries(object_name, names, matches):
+                owners = {work.claim.key: work for reference in group[part] for work in askers[reference]}
+                asked.append(Question(soql, tuple(owners.values()), group[part]))
     for (object_name, names, join, company), alike_works in alike.items():
-        for part in _parts_of(alike_works, company):
-            select = [*names, *_conversion(part[0].describe), *_wanted(part)]
-            matches = [work.changes[0].match for work in part]
-            asked += [Question(soql, part) for soql in lookup_queries(object_name, select, matches, join=join)]
+        for alike_part in _parts_of(alike_works, company):
+            select = [*names, *_conversion(alike_part[0].describe), *_wanted(alike_part)]
+            matches = [work.changes[0].match for work in alike_part]
+            queries = lookup_queries(object_name, select, matches, join=join)
+            asked += [Question(soql, alike_part[part]) for soql, part in queries]
     return asked
 
 
@@ -89,6 +95,24 @@ def give_rows(question_works: Sequence[Work], rows: Sequence[Mapping[str, Any]])
                     given.add(key)
                     found[key].append(row)
     return found
+
+
+def answered(question: Question, rows: Sequence[Mapping[str, Any]]) -> Question | None:
+    """Return the part of a question to which the first of its rows are the answer, whatever rows follow; None: none."""
+    if question.references:
+        found = find_references(question.references, rows)
+        part = replace(question, references=tuple(one for one, record_id in found.items() if record_id is not None))
+    else:
+        given = give_rows(question.works, rows)
+        works = (one for one in question.works if _suffices(given[one.claim.key], one.changes[0].options))
+        part = replace(question, works=tuple(works))
+    return part if (part.references if question.references else part.works) else None
+
+
+def _suffices(rows: Sequence[Mapping[str, Any]], options: Mapping[str, Json]) -> bool:
+    wish = options.get("on_multiple", "oldest")
+    candidates = sum(not row.get("IsConverted") for row in rows)
+    return wish != "newest" and candidates > (1 if wish == "error" else 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,10 @@ class Describes(Protocol):
         """Return the cached describe of an object. Raises UnknownObject where the org has none of this name."""
         ...
 
+    def missing(self, object_names: Sequence[str]) -> list[str]:
+        """Name those of the objects that `get` would have to ask the org about, one call for each."""
+        ...
+
     def refresh(self, object_names: Sequence[str]) -> None:
         """Ask the org again."""
         ...

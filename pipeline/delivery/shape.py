@@ -1,8 +1,8 @@
 """shape: an operation held against the org's describe, so that one bad value cannot spoil a batch."""
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Final, cast
 
 from pipeline.delivery.cast import Unfit
@@ -110,6 +110,35 @@ def shape_match(
     if refusals and not (shaped and any_will_do):
         return {}, "; ".join(refusals)
     return shaped, None
+
+
+def cast_lookups(shaped: Shaped, operation: Operation, described: Callable[[str], ObjectDescribe]) -> Shaped:
+    """Cast what other records are looked up by to the types of their own fields, which SOQL insists on.
+
+    A field whose record can never be found is left out; an operation that is matched by such a record is refused.
+    Raises what `described` raises.
+    """
+    match, lookups, dropped, refusals = dict(shaped.match), dict(shaped.lookups), [*shaped.dropped], []
+    for name, lookup in shaped.lookups.items():
+        lookups[name], refusal = _cast_lookup(lookup, described)
+        if refusal is not None:
+            del lookups[name]
+            dropped.append(Dropped(name, refusal))
+    for name, value in shaped.match.items():
+        if is_lookup(value):
+            found, refusal = _cast_lookup(cast("Lookup", value), described)
+            match[name] = cast("Json", found)
+            if refusal is not None:
+                del match[name]
+                refusals.append(refusal)
+    if refusals and not (match and operation.options.get("join") == "or"):
+        return replace(shaped, refusal="; ".join(refusals))
+    return replace(shaped, match=match, lookups=lookups, dropped=tuple(dropped))
+
+
+def _cast_lookup(lookup: Lookup, described: Callable[[str], ObjectDescribe]) -> tuple[Lookup, str | None]:
+    match, refusal = shape_match(lookup["match"], described(lookup["object"]))
+    return {**lookup, "match": match}, refusal
 
 
 def createable(values: Mapping[str, Json], describe: ObjectDescribe) -> dict[str, Json]:

@@ -1,12 +1,12 @@
 """Work: where one claimed record key stands while its batch is delivered."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.delivery.merge import Change, advance, is_stale
+from pipeline.delivery.merge import Change, Part, advance, is_stale
 from pipeline.delivery.outcome import Buried, LookAgain, RetryAt
-from pipeline.delivery.pack import COLLECTION, Write
+from pipeline.delivery.pack import COLLECTION, COLLECTIONS, Write
 from pipeline.delivery.references import Reference, references_of, resolve
 from pipeline.delivery.shape import Dropped, missing_required
 from pipeline.inbox.claims import Claim, Settlement
@@ -31,6 +31,7 @@ class Work:
     is_fresh: bool = False  # whether it was looked up in this batch
     is_redirected: bool = False  # whether it writes to the contact that the lead became
     company: int = COLLECTION  # records it may share a collection with
+    together: int = COLLECTION * COLLECTIONS  # keys it may share requests with
     verdict: RetryAt | None = None  # set once the rest has to wait
     is_lost: bool = False  # the lease has gone to somebody else
     buried: dict[int, str] = field(default_factory=dict)  # position → reason
@@ -143,7 +144,7 @@ class Work:
         else:
             self._refused(outcome.reason)
 
-    def unanswered(self, delay_s: float) -> None:
+    def unanswered(self, delay_s: float, *, counts_attempt: bool = False) -> None:
         """Take note that the write of the current change may have been carried out, or may still be.
 
         After the delay it is looked up again. A create that cannot be looked up is repeated, or buried where its rule
@@ -152,7 +153,14 @@ class Work:
         if self.is_open and self.changes[0].verb == "create" and self.changes[0].options.get("on_uncertain"):
             self._refused("it was sent and no answer came: look in the org whether the record exists before a retry")
         else:
-            self.verdict = RetryAt(delay_s, "no answer to a write that was sent", counts_attempt=False)
+            self.verdict = RetryAt(delay_s, "no answer to a write that was sent", counts_attempt=counts_attempt)
+
+    def give_up(self, reason: str) -> None:
+        """Bury all that the current change consists of."""
+        for position in self.changes[0].positions:
+            self.refuse(position, reason)
+        self._after = {}
+        del self.changes[0]
 
     def refuse(self, position: int, reason: str) -> None:
         """Bury one operation that can never be written."""
@@ -243,3 +251,19 @@ def known_at_start(claim: Claim, changes: Sequence[Change]) -> str | None:
     by_name: Mapping[str, Json] = {name.lower(): value for name, value in match.items()}
     named = by_name.get(_SELECTED_BY_ID)
     return named if isinstance(named, str) else claim.record_id
+
+
+def unshaped(claim: Claim) -> list[Change]:
+    """Return the operations of a claim as they wait, so that none is taken for done before it was shaped."""
+    return [
+        Change((Part(position=position, time_ms=operation.event_time_ms, verb=operation.verb),))
+        for position, operation in zip(claim.positions, claim.operations, strict=True)
+    ]
+
+
+def in_groups(works: Iterable[Work]) -> list[list[Work]]:
+    """Return the keys in the groups that share requests: what has spoilt others travels in ever smaller ones."""
+    alike: dict[int, list[Work]] = {}
+    for work in works:
+        alike.setdefault(work.together, []).append(work)
+    return [members[start : start + most] for most, members in alike.items() for start in range(0, len(members), most)]

@@ -7,6 +7,7 @@ A rule is a JSON object (docs/emulator.md, "Faults"). Whole-request faults are d
 
 from __future__ import annotations
 
+import json
 import random
 import re
 from collections.abc import Mapping, Sequence
@@ -124,6 +125,10 @@ class Rule:
         """Build a rule from JSON; raise InvalidRule naming what is wrong."""
         if not isinstance(given, dict):
             raise InvalidRule("a rule is a JSON object")
+        try:
+            json.dumps(given, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise InvalidRule("a text of the rule holds half a surrogate pair, which no answer can carry") from None
         said = {name: value for name, value in given.items() if value is not None}
         _check(said)
         chance = random.Random(said.pop("seed", None))  # noqa: S311 - faults are repeatable, not secret

@@ -1,31 +1,29 @@
 """The Segment spec: which events are accepted, and when they happened.
 
 One marshmallow schema per type of event. Unknown keys are kept, `null` means absent (SDKs send `"anonymousId": null`),
-and ids that come as whole numbers become text. Reasons name fields, never what stands in them.
+and ids that come as whole numbers become text. Half a surrogate pair, which UTF-8 cannot hold, becomes U+FFFD, as
+wherever text is written as UTF-8: an SDK leaves one where it cuts a text within an emoji. Reasons name fields, never
+what stands in them.
 """
 
-import hashlib
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, ClassVar, Final, cast
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from marshmallow import INCLUDE, Schema, ValidationError, fields, validates_schema
 
 from pipeline.errors import InvalidEvent
+from pipeline.events.ids import message_id, well_formed
 from pipeline.operation import Json
 
 MOST_BYTES: Final = 32 * 1024  # Segment's own bound for one event, as UTF-8 JSON
 MOST_NESTING: Final = 32  # real events nest four or five deep; beyond this somebody is testing our stack
-_LONGEST_MESSAGE_ID: Final = 128  # Segment's bound is 100; what is longer is hashed, not refused
-_MESSAGE_ID = re.compile(rf"[\x21-\x7e]{{1,{_LONGEST_MESSAGE_ID}}}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
-_SENT_WITH: Final = frozenset({"messageId", "sentAt", "receivedAt"})  # may differ between two sendings of one event
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,29 +79,6 @@ def opted_in(event: Event, *, always: bool = False) -> bool:
     if any(answer is True or isinstance(answer, dict) for answer in said):
         return True
     return always and not any(isinstance(wish, dict) and wish.get("All") is False for wish in wishes)
-
-
-def message_id(event: Any) -> str:
-    """Return the id by which one message is recognised when it comes twice, whether it is a valid event or not.
-
-    That is its `messageId`, if it is printable ASCII of at most 128 characters, or a hash of what the event says. The
-    hash leaves out the times at which it was sent and received, which a repeated sending changes.
-    """
-    said = event
-    if isinstance(event, dict):
-        given = event.get("messageId")
-        if isinstance(given, int) and not isinstance(given, bool):
-            given = str(given)
-        if isinstance(given, str) and _MESSAGE_ID.fullmatch(given.strip()):
-            return given.strip()
-        said = {name: value for name, value in event.items() if name not in _SENT_WITH}
-        if given:  # too long or strange to be an id, but it still tells messages apart
-            said["messageId"] = given
-    try:
-        canonical = json.dumps(said, sort_keys=True, separators=(",", ":"), default=repr)
-    except (TypeError, ValueError, RecursionError):
-        return str(uuid4())  # no JSON, so no event: it is refused, once or twice makes no difference
-    return "sha256-" + hashlib.sha256(canonical.encode()).hexdigest()
 
 
 class _Identifier(fields.Field[str | None]):
@@ -237,7 +212,7 @@ def _plain(event: dict[Any, Any]) -> dict[str, Json]:
         if not isinstance(name, str):
             raise InvalidEvent("a key of the event is not text")
         try:
-            plain[name] = _plain_value(value, 2)
+            plain[well_formed(name)] = _plain_value(value, 2)
         except _Unfit as unfit:
             # A name that is not the spec's may be anything, a person's address too: it is not repeated.
             where = name if name in _NAMES else "a key that the spec does not name"
@@ -250,7 +225,9 @@ class _Unfit(Exception):  # noqa: N818  (says where a value does not fit; never 
 
 
 def _plain_value(value: Any, depth: int) -> Json:
-    if value is None or isinstance(value, str | bool | int):
+    if isinstance(value, str):
+        return well_formed(value)
+    if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, float):
         if value - value != 0:  # NaN and the infinities, which no JSON document can hold
@@ -263,7 +240,7 @@ def _plain_value(value: Any, depth: int) -> Json:
             return [_plain_value(part, depth + 1) for part in value]
         if not all(isinstance(name, str) for name in value):
             raise _Unfit("holds an object with a key that is not text")
-        return {name: _plain_value(part, depth + 1) for name, part in value.items()}
+        return {well_formed(name): _plain_value(part, depth + 1) for name, part in value.items()}
     return _decoded(value)
 
 
@@ -285,7 +262,7 @@ def _check_size(event: Mapping[str, Json]) -> None:
         raise InvalidEvent("the event holds a whole number of thousands of digits") from None
     if len(escaped) <= MOST_BYTES:  # escapes only ever lengthen, so most events need no second look
         return
-    size = len(json.dumps(event, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass"))
+    size = len(json.dumps(event, separators=(",", ":"), ensure_ascii=False).encode())
     if size > MOST_BYTES:
         raise InvalidEvent(f"the event is {size:,} bytes of JSON; at most {MOST_BYTES:,} are taken")
 

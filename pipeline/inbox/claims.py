@@ -17,6 +17,7 @@ class Claim:
     clock: Mapping[str, int] = field(default_factory=dict)  # field → newest event time applied, Unix milliseconds
     positions: tuple[int, ...] = ()  # where each operation stands in the inbox
     unreadable: tuple[int, ...] = ()  # positions of entries that are no operation of a known format
+    arrived_ms: int = 0  # Unix time at which the oldest of the operations arrived
 
     @property
     def taken(self) -> int:

@@ -226,7 +226,13 @@ def _read_claim(key: bytes, attempts: bytes, record: bytes, clock: bytes, entrie
         clock=_read_clock(clock),
         positions=tuple(positions),
         unreadable=tuple(unreadable),
+        arrived_ms=_arrival_ms(entries[0]) if entries else 0,
     )
+
+
+def _arrival_ms(entry: bytes) -> int:
+    arrival = entry.split(b" ", 1)[0]
+    return int(arrival) if arrival.isdigit() else 0
 
 
 def _settle(settlement: Settlement) -> str:

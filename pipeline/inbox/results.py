@@ -45,7 +45,7 @@ def keep_results(redis: Redis, results: Mapping[str, ReadResult]) -> None:
 
 def results_of(redis: Redis, message_id: str) -> dict[str, ReadResult] | None:
     """Return rule → result of a message, as `actions[0]` → what it found; None where nothing is there (yet, or now)."""
-    stored = cast("dict[bytes, bytes]", redis.hgetall(f"{_BASE}result:{message_id.strip()}"))
+    stored = cast("dict[bytes, bytes]", redis.hgetall(f"{_BASE}result:{message_id}"))
     return {rule.decode(): ReadResult(**json.loads(text)) for rule, text in stored.items()} or None
 
 

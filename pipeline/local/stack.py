@@ -113,7 +113,7 @@ class LocalStack:
 
     def begin_worker(self, name: str, *arguments: str) -> Service:
         """Start one more `pipeline worker ARGUMENTS` without waiting for it to be ready."""
-        self._worker_arguments[name] = arguments
+        self._worker_arguments[name] = tuple(arguments)
         return self.begin_service(name, pipeline_command("worker", "--name", name, *arguments), _is_worker_ready)
 
     def begin_service(self, name: str, command: Sequence[str], is_ready: ReadyCheck | None = None) -> Service:

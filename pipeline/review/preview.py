@@ -228,7 +228,7 @@ class Preview:
         asked = [
             statement
             for (object_name, names), ids in unseen.items()
-            for statement in lookup_queries(object_name, names, [{"Id": one} for one in ids], per_query=_IDS_A_QUERY)
+            for statement, _ in lookup_queries(object_name, names, [{"Id": one} for one in ids], per_query=_IDS_A_QUERY)
         ]
         found: set[str] = set()
         for start in range(0, len(asked), _QUERIES):
@@ -251,6 +251,10 @@ class _Described:
         if found is None:
             raise UnknownObject(object_name)
         return found
+
+    def missing(self, _object_names: Sequence[str]) -> list[str]:
+        """Miss none: what is not there is not in the org."""
+        return []
 
     def refresh(self, object_names: Sequence[str]) -> None:
         """Ask for nothing: they are as fresh as they were."""

@@ -41,11 +41,16 @@ def error_details(body: Any) -> tuple[ErrorDetail, ...]:
 
 def _detail(entry: Mapping[str, Any]) -> ErrorDetail:
     return ErrorDetail(
-        code=str(entry.get("errorCode") or entry.get("statusCode") or "UNKNOWN"),
-        message=str(entry.get("message") or ""),
-        fields=tuple(str(name) for name in entry.get("fields") or ()),
+        code=_text(entry.get("errorCode") or entry.get("statusCode") or "UNKNOWN"),
+        message=_text(entry.get("message") or ""),
+        fields=tuple(_text(name) for name in entry.get("fields") or ()),
         matches=tuple(_matches(entry)),
     )
+
+
+def _text(value: Any) -> str:
+    # Half a surrogate pair, as of a value that was cut, can be written neither to Redis nor to a terminal.
+    return str(value).encode("utf-8", "replace").decode()
 
 
 def _matches(entry: Mapping[str, Any]) -> list[str]:

@@ -97,7 +97,7 @@ class Pause:
         return bool(self._probe(keys=[_CIRCUIT], args=[round(PROBE_S * 1000)]))
 
     def clear(self) -> None:
-        """Let delivery go on: something was delivered, so the org is well. Pauses by hand stay."""
+        """Let delivery go on: the org was called and is well. Pauses by hand stay."""
         self._redis.delete(_CIRCUIT)
 
     def probe_soon(self) -> None:

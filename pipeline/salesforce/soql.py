@@ -27,8 +27,10 @@ def lookup_queries(
     *,
     join: Literal["and", "or"] = "and",
     per_query: int = 200,
-) -> list[str]:
+) -> list[tuple[str, slice]]:
     """Return the statements that together find every record one of `matches` selects, oldest records first.
+
+    With each stands the slice of `matches` that it is for: it says nothing of the others.
 
     `matches` are field → value; a value is a non-empty string, a finite number, a boolean, a date or a datetime. A
     record is selected when it equals all values of a match (`join="and"`) or any of them ("or"). `Id` is always
@@ -43,22 +45,26 @@ def lookup_queries(
         raise ValueError("per_query has to be at least 1")
     start = f"SELECT {_selected(select)} FROM {_object(object_name)} WHERE "  # noqa: S608  (names are checked, values quoted)
     most = MOST_STATEMENT_CHARACTERS - len(start) - len(_OLDEST_FIRST)
-    statements: list[str] = []
+    statements: list[tuple[str, slice]] = []
     batch: list[dict[str, str]] = []
     length = 0
-    for match in matches:
+
+    def complete(end: int) -> tuple[str, slice]:
+        return f"{start}{_condition(batch, join)}{_OLDEST_FIRST}", slice(end - len(batch), end)
+
+    for position, match in enumerate(matches):
         terms = _terms(match)
         # Values of one field share a list, which only saves characters: the sum is an upper bound.
         more = len(_condition([terms], join)) + len(_OR)
         if more > most:
             raise ValueError(f"a match on {', '.join(terms)} is too long for a SOQL statement")
         if batch and (len(batch) >= per_query or length + more > most):
-            statements.append(f"{start}{_condition(batch, join)}{_OLDEST_FIRST}")
+            statements.append(complete(position))
             batch, length = [], 0
         batch.append(terms)
         length += more
     if batch:
-        statements.append(f"{start}{_condition(batch, join)}{_OLDEST_FIRST}")
+        statements.append(complete(len(matches)))
     return statements
 
 

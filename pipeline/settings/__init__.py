@@ -11,10 +11,11 @@ from typing import Final
 from pipeline.destination import Destination
 from pipeline.errors import ConfigurationError
 from pipeline.salesforce.credentials import Credentials
+from pipeline.settings.sentinels import SENTINEL_SCHEME, Sentinels, read_sentinels
 
 DEFAULT_REDIS_URL: Final = "redis://127.0.0.1:6379/0"
 DEFAULT_DESTINATION: Final = "destination.yaml"
-_REDIS_SCHEMES: Final = ("redis://", "rediss://", "unix://")
+_REDIS_SCHEMES: Final = ("redis://", "rediss://", "unix://", SENTINEL_SCHEME)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +23,7 @@ class Settings:
     """Everything an operator decides. Addresses may hold passwords, so a repr shows none of them."""
 
     redis_url: str = field(repr=False)
+    sentinels: Sentinels | None = None  # of the Redis that holds the state, where its address names Sentinels
     broker_url: str = field(repr=False)
     destination: Destination
     credentials: Credentials
@@ -37,6 +39,7 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
     destination = load_destination(environ)
     return Settings(
         redis_url=redis_url(environ),
+        sentinels=state_sentinels(environ),
         broker_url=broker_url(environ),
         destination=destination,
         credentials=_credentials(environ, destination.salesforce.sandbox),
@@ -63,14 +66,31 @@ def redis_url(environ: Mapping[str, str]) -> str:
     return url
 
 
+def state_sentinels(environ: Mapping[str, str]) -> Sentinels | None:
+    """Return the Sentinels that PIPELINE_REDIS_URL names, None where it names a server. Raises ConfigurationError."""
+    return read_sentinels(redis_url(environ), environ, "PIPELINE_REDIS_URL")
+
+
+def broker_sentinels(environ: Mapping[str, str]) -> Sentinels | None:
+    """Return the Sentinels that the broker's address names, None where it names none. Raises ConfigurationError."""
+    url, variable = _broker(environ)
+    return read_sentinels(url, environ, variable)
+
+
 def broker_url(environ: Mapping[str, str]) -> str:
     """Return the address of Celery's broker, by default the Redis that holds the state. Raises ConfigurationError."""
+    sentinels = broker_sentinels(environ)
+    return sentinels.url if sentinels else _broker(environ)[0]
+
+
+def _broker(environ: Mapping[str, str]) -> tuple[str, str]:
+    """Return the broker's address as it was given, and the variable that gave it."""
     url = _given(environ, "PIPELINE_BROKER_URL")
     if url is None:
-        return redis_url(environ)
+        return redis_url(environ), "PIPELINE_REDIS_URL"
     if "://" not in url:
         raise ConfigurationError(f"PIPELINE_BROKER_URL is no address; write it as {DEFAULT_REDIS_URL}")
-    return url
+    return url, "PIPELINE_BROKER_URL"
 
 
 def is_rabbitmq(broker_url: str) -> bool:

@@ -142,6 +142,7 @@ def _deliver_batch(batch: "Batch", inbox: "Inbox", token: str, report: "Report",
         is_ending=is_draining,
         # A write whose answer was lost is given the time that an answer is waited for.
         uncertain_delay_s=runtime.settings.destination.salesforce.timeout,
+        interruptions=(SoftTimeLimitExceeded, RedisError),
     )
     try:
         paused = deliverer.deliver(batch, report)
@@ -152,7 +153,8 @@ def _deliver_batch(batch: "Batch", inbox: "Inbox", token: str, report: "Report",
         unspent = max(0, _CALLS - (report.calls - before))
         runtime.gate.give_back(unspent, token)
     if paused is None:
-        runtime.pause.clear()
+        if report.calls > before:  # a batch that needed no call has not learned whether the org is well
+            runtime.pause.clear()
         if report.why:
             log.warning("object=%s operations wait: %s", inbox.object, report.why)
         return

@@ -75,11 +75,10 @@ def _ingest(events: list[Any], *, is_again: bool) -> None:
             ingest(events, runtime())
         except (RedisError, OperationalError, PipelineError):
             raise
-        except Exception as bug:
+        except Exception:
             if not is_again:
                 raise
-            log.error("events could not be taken in: %s", type(bug).__name__)  # noqa: TRY400  (a traceback quotes them)
-            _bury(events, f"the pipeline failed to take it in: {type(bug).__name__}", runtime())
+            _one_by_one(events, runtime())
     except PipelineError as error:
         _give_back(str(error))
     except (RedisError, OperationalError) as error:
@@ -88,17 +87,27 @@ def _ingest(events: list[Any], *, is_again: bool) -> None:
         _give_back(type(bug).__name__)
 
 
+def _one_by_one(events: list[Any], runtime: "Runtime") -> None:
+    """Take events in each by itself, and bury those that cannot be, so that they cost the others nothing."""
+    from pipeline.inbox.dead_letters import Receipt, receive
+
+    for event in events:
+        try:
+            ingest([event], runtime)
+        except (RedisError, OperationalError, PipelineError):
+            raise
+        except Exception as bug:  # noqa: BLE001  (nothing that an event brings about may lose it, or the others)
+            name = type(bug).__name__
+            log.error("an event could not be taken in: %s", name)  # noqa: TRY400  (a traceback quotes it)
+            reason = f"the pipeline failed to take it in: {name}"
+            receive(runtime.redis, [Receipt(_id_of(event), "rejected", reason, event)])
+
+
 def _give_back(why: str) -> NoReturn:
     # What was appended before the fault is known by its id the next time.
     log.error("events are not taken in, and go back to their queue: %s", why)
     time.sleep(1)
     raise Reject(why, requeue=True) from None
-
-
-def _bury(events: list[Any], reason: str, runtime: "Runtime") -> None:
-    from pipeline.inbox.dead_letters import Receipt, receive
-
-    receive(runtime.redis, [Receipt(_id_of(event), "rejected", reason, event) for event in events])
 
 
 def ingest(events: list[Any], runtime: "Runtime") -> None:
@@ -141,12 +150,12 @@ def wake(object_name: str, token: str, *, in_s: float | None = None) -> None:
     deliver.apply_async((object_name, token), queue=f"salesforce.{object_name}", countdown=in_s)
 
 
-def queued() -> int:
-    """Count the messages that wait for a worker to take them in; the broker may be another server than the state's."""
+def queued(queue: str = INGEST_QUEUE) -> int:
+    """Count the messages that wait in a queue of the broker, which may be another server than the state's."""
     # RabbitMQ closes a channel that asks for a queue it does not have, so the channel is nobody else's.
     with app.connection_or_acquire() as connection, connection.channel() as channel:
         try:
-            return int(channel.queue_declare(INGEST_QUEUE, passive=True).message_count)
+            return int(channel.queue_declare(queue, passive=True).message_count)
         except connection.channel_errors:  # Redis knows no empty queue
             return 0
 
@@ -172,6 +181,6 @@ def plan(event: Any, received_ms: int, runtime: "Runtime") -> "tuple[Receipt, li
 
 
 def _id_of(event: Any) -> str:
-    from pipeline.events.schemas import message_id
+    from pipeline.events.ids import message_id
 
     return message_id(event if isinstance(event, dict) else {"": event})

@@ -15,6 +15,7 @@ from pipeline.salesforce.quota import QuotaGate
 from pipeline.salesforce.session import SessionStore
 from pipeline.salesforce.transport import Transport
 from pipeline.settings import Settings, load_settings
+from pipeline.state_store import connect
 
 log = get_task_logger(__name__)
 
@@ -27,7 +28,7 @@ class Runtime:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         destination = settings.destination
-        self.redis: Redis = connect(settings.redis_url)
+        self.redis: Redis = connect(settings.redis_url, settings.sentinels)
         self.planner = compile_plan(destination)
         self.gate = QuotaGate(self.redis, share=destination.quota.share, reserve=destination.quota.reserve)
         self.pause = Pause(self.redis)
@@ -62,11 +63,6 @@ class Runtime:
 
 def _auto_assign(rules: bool | str) -> str:
     return rules if isinstance(rules, str) else str(rules).upper()
-
-
-def connect(url: str) -> Redis:
-    """Return a client of the state store whose commands end within seconds."""
-    return Redis.from_url(url, socket_timeout=10, socket_connect_timeout=5, health_check_interval=30)
 
 
 @cache

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, TypeAlias
 
 Event: TypeAlias = dict[str, Any]
-Kind: TypeAlias = Literal["identify", "group", "leave", "issue"]
+Kind: TypeAlias = Literal["identify", "group", "leave", "issue", "poison"]
 # (object, folded key) of a record.
 Key: TypeAlias = tuple[str, str]
 
@@ -16,6 +16,9 @@ _HOT_PERCENT, _REPEATED_PERCENT, _ISSUE_PERCENT = 25, 4, 5
 _HOT_KEYS = 6
 # Of every ten records two are accounts, and one person of ten leaves: the last thing known of them is a deletion.
 _ACCOUNTS_OF_TEN, _LEAVERS_OF_TEN = 2, 1
+# Of every thousand events two are for people whose record a trigger of the org fails on, and its whole chunk with it.
+_POISONED_OF_1000 = 2
+POISON = {"LastName": "poison"}
 # How far an event may arrive from its place in time, in events; one of a hundred comes from anywhere.
 _DISORDER = 300
 _LONG_LATE_PERCENT = 1
@@ -76,6 +79,8 @@ def expect(steps: Iterable[Step]) -> dict[Key, dict[str, str]]:
     """Return what the org must hold: every step applied alone, in the order of time."""
     org: dict[Key, dict[str, str]] = {}
     for step in steps:
+        if step.kind == "poison":
+            continue  # the org refuses it, alone
         if step.kind == "leave":
             org.pop(step.key, None)
         elif step.key in org or step.kind != "identify":
@@ -83,6 +88,11 @@ def expect(steps: Iterable[Step]) -> dict[Key, dict[str, str]]:
         else:
             org[step.key] = _PLACEHOLDERS | step.fields
     return org
+
+
+def poisoned(steps: Iterable[Step]) -> set[str]:
+    """Return the ids of the messages that may end as dead letters; newer values may have replaced them before."""
+    return {step.event["messageId"] for step in steps if step.kind == "poison"}
 
 
 def history(steps: Iterable[Step]) -> dict[tuple[Key, str], set[str]]:
@@ -123,6 +133,9 @@ def _step(draw: random.Random, place: int, number: int, begun: datetime, seed: i
         fields = {_COMPANY[trait]: value for trait, value in traits.items()}
         return Step(place, "group", ("Account", group.lower()), fields, _stamped(event, place, begun, seed))
     email = f"p{number}@example.com"
+    if draw.randrange(1_000) < _POISONED_OF_1000:
+        event = {"type": "identify", "userId": f"u{number}", "traits": {"email": email, "lastName": POISON["LastName"]}}
+        return Step(place, "poison", ("Lead", email), {}, _stamped(event, place, begun, seed))
     traits = {trait: f"{trait} {place}" for trait in draw.sample(sorted(_PERSON), draw.randint(1, 4))}
     fields = {_PERSON[trait]: value for trait, value in traits.items()}
     spelling = draw.choice((email, email, email.upper(), f" {email.title()} "))

@@ -5,7 +5,7 @@ from dataclasses import asdict, replace
 import pytest
 
 from tests.chaos.run import run
-from tests.chaos.story import KEY_FIELD, Step, Story, expect, tell
+from tests.chaos.story import KEY_FIELD, Step, Story, expect, poisoned, tell
 from tests.chaos.verdict import Verdict, judge
 
 
@@ -36,7 +36,7 @@ def test_one_seed_tells_one_story() -> None:
 
 
 def test_the_org_that_the_model_expects_is_clean(story: Story) -> None:
-    assert judge(story.steps, org_of(story.steps), 0).is_clean
+    assert judge(story.steps, org_of(story.steps), sorted(poisoned(story.steps))).is_clean
 
 
 def test_the_model_sees_what_is_lost_doubled_stale_and_wrong(story: Story) -> None:
@@ -53,7 +53,8 @@ def test_the_model_sees_what_is_lost_doubled_stale_and_wrong(story: Story) -> No
     )
     org["Lead"][2]["Title"] = older
     org["Lead"].append({"Email": "stranger@example.com"})
-    assert asdict(judge(story.steps, org, 1)) == {"lost": 2, "duplicated": 1, "stale": 1, "wrong": 2}
+    buried = [story.steps[0].event["messageId"]]
+    assert asdict(judge(story.steps, org, buried)) == {"lost": 2, "duplicated": 1, "stale": 1, "wrong": 2}
 
 
 def test_a_run_with_another_order_of_time_expects_another_org(story: Story) -> None:

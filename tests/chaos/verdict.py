@@ -1,10 +1,10 @@
 """What the org holds after a chaos run, held against what it must hold."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from tests.chaos.story import KEY_FIELD, Key, Step, expect, history
+from tests.chaos.story import KEY_FIELD, Key, Step, expect, history, poisoned
 
 
 @dataclass(slots=True)
@@ -22,9 +22,9 @@ class Verdict:
         return not any(asdict(self).values())
 
 
-def judge(steps: Sequence[Step], org: Mapping[str, Iterable[Mapping[str, Any]]], dead_letters: int) -> Verdict:
-    """Compare records by object with the model's; `dead_letters` is how many events were buried."""
-    verdict = Verdict(lost=dead_letters)
+def judge(steps: Sequence[Step], org: Mapping[str, Iterable[Mapping[str, Any]]], buried: Collection[str]) -> Verdict:
+    """Compare records by object with the model's; `buried` holds the message ids of the dead letters."""
+    verdict = Verdict(lost=len(set(buried) - poisoned(steps)) + len(buried) - len(set(buried)))
     expected, given = expect(steps), history(steps)
     found: dict[Key, list[Mapping[str, Any]]] = {}
     for name, records in org.items():

@@ -12,6 +12,7 @@ from typing import Any, Self
 import requests
 
 from pipeline.local import LocalStack, Service
+from tests.chaos.story import POISON
 
 # Every fault that the emulator offers, each for so many of the requests, or of the records, that it can hit.
 PROBABILITY = 0.02
@@ -33,6 +34,7 @@ _ROW_LOCK: Mapping[str, Any] = {"fault": "row_lock", "probability": 1.0, "record
 def faults(seed: int) -> list[dict[str, Any]]:
     """Return the emulator's rules for a run."""
     rules = [{"probability": PROBABILITY, **rule} for rule in (*_REQUESTS, _ROW_LOCK)]
+    rules.append({"fault": "poison", "object": "Lead", "match": POISON})
     # A path of the data services only: a login that is refused would be a different matter, a person's.
     return [{**rule, "path": "/services/data", "seed": seed * 100 + number} for number, rule in enumerate(rules)]
 

@@ -77,7 +77,7 @@ def test_a_worker_that_was_stopped_past_its_lease_writes_nothing(
         wait_until(lambda: is_stopped(stopped), what="the worker that stops")
         assert leads.waiting().in_flight == 1
         stack.add_worker("other", "--delivery")
-        wait_until(lambda: leads.counts().get("applied") == 1, what="the delivery by another worker", within_s=30)
+        wait_until(lambda: leads.counts().get("applied") == 1, what="the delivery by another worker", within_s=60)
         written = writes(stack)
 
         stopped.send_signal(signal.SIGCONT)

@@ -1,7 +1,7 @@
 """Promise 2, no race: at most one worker looks up and writes a record key at a time.
 
-What breaks it: a claim that takes keys which are locked, together with a renewal that does not look at the token.
-Either alone is caught by the other.
+What breaks it: an append that makes claimed keys ready, a claim that takes locked keys, and scripts that accept any
+token, all three at once. The claim alone, or with one of the others, is caught by what is left.
 """
 
 from collections.abc import Callable

@@ -1,6 +1,8 @@
 """The transport against a real server: what kombu's own does must go on working."""
 
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -91,6 +93,37 @@ def test_what_nobody_acknowledges_comes_back_after_the_visibility_timeout(
         wait_until(lambda: taken(other, queue, most=1), what="the message again")
 
 
+def test_what_was_held_when_the_connection_broke_is_given_back_over_the_next_one(tmp_path: Path) -> None:
+    assert app.conf.broker_url
+    queue = Queue("a", PLAIN, routing_key="a")
+    with LocalRedis(tmp_path, is_append_only=True) as server:
+        broken = Connection(server.url)
+        with broken.channel() as channel:
+            for number in range(3):
+                Producer(channel).publish({"number": number}, exchange=PLAIN, routing_key="a", declare=[queue])
+        _, second, third = taken(broken, queue, most=3)
+        server.service.stop()
+        # As a worker does when its connection breaks. Its tasks in other processes end when they end.
+        with suppress(*broken.connection_errors):
+            broken.collect()
+        broken.close()
+        second.ack()
+        third.reject(requeue=True)
+        server.start()
+        with Connection(server.url) as opened, server.client() as redis:
+            again: list[Any] = []
+
+            def is_back() -> bool:
+                again.extend(taken(opened, queue))
+                return len(again) == 2
+
+            wait_until(is_back, what="what was held")
+            assert sorted(message.payload["number"] for message in again) == [0, 2]
+            for message in again:
+                message.ack()
+            assert redis.hlen("unacked") == redis.zcard("unacked_index") == redis.llen("a") == 0
+
+
 def test_what_needs_no_acknowledgement_is_not_put_on_record(connection: Connection, redis_server: LocalRedis) -> None:
     queue = Queue("a", PLAIN, routing_key="a")
     with connection.channel() as channel, redis_server.client() as redis:
@@ -111,6 +144,64 @@ def test_messages_lie_where_the_stock_transport_looks_for_them_and_the_other_way
             message.ack()
     with redis_server.client() as redis:
         assert redis.hlen("unacked") == redis.llen("a") == 0
+
+
+NO_MESSAGES = (
+    "not json",
+    "5",
+    "null",
+    "[]",
+    "{}",
+    '{"properties": null}',
+    '{"properties": {}}',
+    '{"properties": {"delivery_tag": "t", "delivery_info": 5}}',
+    '{"properties": {"delivery_tag": "t", "delivery_info": {"exchange": "", "routing_key": null}}}',
+    '{"properties": {"delivery_tag": 5, "delivery_info": {"exchange": "", "routing_key": "a"}}}',
+    '{"headers": null, "properties": {"delivery_tag": "t", "delivery_info": {"exchange": "", "routing_key": "a"}}}',
+    '{"body": 5, "properties": {"delivery_tag": "t", "delivery_info": {"exchange": "", "routing_key": "a"}}}',
+)
+
+
+@pytest.mark.parametrize("no_ack", [False, True])
+def test_what_is_no_message_is_moved_aside_and_those_behind_it_are_taken(
+    connection: Connection, redis_server: LocalRedis, caplog: pytest.LogCaptureFixture, no_ack: bool
+) -> None:
+    queue = Queue("a", PLAIN, routing_key="a")
+    with connection.channel() as channel, redis_server.client() as redis:
+        for number, payload in enumerate(NO_MESSAGES):
+            redis.lpush("a", payload)
+            Producer(channel).publish({"number": number}, exchange=PLAIN, routing_key="a", declare=[queue])
+        messages = taken(connection, queue, no_ack=no_ack, most=len(NO_MESSAGES))
+        assert [message.payload["number"] for message in messages] == list(range(len(NO_MESSAGES)))
+        assert redis.lrange("a.unreadable", 0, -1) == [payload.encode() for payload in reversed(NO_MESSAGES)]
+        assert (redis.llen("a"), redis.hlen("unacked")) == (0, 0 if no_ack else len(NO_MESSAGES))
+    assert caplog.text.count("queue=a what is no Celery message was moved to the list a.unreadable") == len(NO_MESSAGES)
+    assert "not json" not in caplog.text
+
+
+def test_what_is_no_message_stands_under_the_prefix_of_all_keys_whatever_its_priority(
+    redis_server: LocalRedis,
+) -> None:
+    assert app.conf.broker_url
+    options = {"global_keyprefix": "of-ours:"}
+    queue = Queue("a", PLAIN, routing_key="a")
+    with Connection(redis_server.url, transport_options=options) as opened, redis_server.client() as redis:
+        redis.lpush("of-ours:a\x06\x169", "5")
+        with opened.channel() as channel:
+            Producer(channel).publish({"number": 0}, exchange=PLAIN, routing_key="a", declare=[queue], priority=9)
+        assert len(taken(opened, queue, most=1)) == 1
+        assert redis.lrange("of-ours:a.unreadable", 0, -1) == [b"5"]
+
+
+def test_a_worker_goes_on_after_what_is_no_message(start_stack: Any) -> None:
+    stack: LocalStack = start_stack(workers={"one": ("--ingest",)}, has_beat=False)
+    connect_producer(stack.redis.url)
+    with stack.redis.client() as redis:
+        for payload in NO_MESSAGES:
+            redis.lpush("ingest", payload)
+        send_event.delay({"type": "identify", "userId": "u"})
+        wait_until(lambda: redis.hgetall("pipeline:{events}:counts"), what="the event taken in", within_s=30)
+        assert redis.llen("ingest.unreadable") == len(NO_MESSAGES)
 
 
 def test_a_prefix_for_all_keys_is_kept(redis_server: LocalRedis) -> None:

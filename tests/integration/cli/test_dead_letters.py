@@ -151,17 +151,36 @@ def test_a_retry_killed_halfway_neither_loses_nor_repeats_an_event(
     assert Inbox(redis_client, "Lead").counts() == {"appended": 1, "repeated": 1}
 
 
+@pytest.mark.parametrize("message_id", ["m1", "m 1", 777])
 def test_exported_events_can_be_sent_again_and_are_not_taken_for_the_old_ones(
-    runtime: Runtime, redis_client: Redis
+    runtime: Runtime, redis_client: Redis, message_id: str | int
 ) -> None:
-    ingest.ingest([identify(1, 1)], runtime)
+    event = identify(1, 1) | {"messageId": message_id}
+    ingest.ingest([event], runtime)
     bury_next(runtime)
     exported = [json.loads(line) for line in pipeline("export").output.splitlines()]
     (letter,) = dead_letters(redis_client, "Lead")
-    assert exported == [identify(1, 1) | {"messageId": f"m1+{letter.id}"}]
+    assert exported == [event | {"messageId": f"{message_id}+{letter.id}"}]
     for _ in range(2):
         ingest.ingest(exported, runtime)
     assert Inbox(redis_client, "Lead").counts() == {"appended": 2, "buried": 1, "repeated": 1}
+
+
+def test_half_a_surrogate_pair_in_an_event_neither_rejects_others_nor_stops_a_command(
+    runtime: Runtime, redis_client: Redis
+) -> None:
+    halved = {**identify(1, 1), "type": "group", "groupId": "\ud800g"}
+    ingest.ingest([identify(2, 2), halved], runtime)
+    assert received(redis_client) == {"accepted": 2}
+    invalid = {"type": "identify", "messageId": "m3", "traits": {"name": "\ud83d"}}
+    receive(redis_client, [Receipt("m3", "rejected", "no userId", invalid), Receipt("m4", "rejected", "a bug", halved)])
+    assert [json.loads(line)["traits"] for line in pipeline("export").output.splitlines()] == [
+        invalid["traits"],
+        halved["traits"],
+    ]
+    first, _ = dead_letters(redis_client, "events")
+    assert json.loads(pipeline("show", f"events/{first.id}").output)["event"] == invalid
+    assert "1 on their way again" in pipeline("retry", "--all").output
 
 
 def test_letters_are_dropped_only_after_a_yes(runtime: Runtime, redis_client: Redis) -> None:
@@ -186,7 +205,8 @@ def test_letters_are_chosen_by_time(runtime: Runtime, redis_client: Redis) -> No
     assert "new" not in pipeline("list", "--until", "1h").output
     assert "old" not in pipeline("list", "--since", "1h").output
     assert "old" in pipeline("list", "--since", "1970-01-01T00:00:00Z", "--until", "1970-01-02").output
-    assert "write a time as" in pipeline("list", "--since", "yesterday", expected=2).output
+    for no_time in ("yesterday", "99999999999d", f"{'9' * 5000}s"):
+        assert "write a time as" in pipeline("list", "--since", no_time, expected=2).output
 
 
 @pytest.mark.parametrize("command", ["retry", "drop"])

@@ -75,6 +75,7 @@ def test_the_status_of_a_new_system_is_all_zero_and_says_what_is_not_known() -> 
         "paused",
         "left_out",
         "paused_objects",
+        "unreadable",
     }
     assert set(shown["backlog"]) == {"events", "Account", "Contact", "Lead"}
     assert not any(shown["backlog"].values())
@@ -96,6 +97,12 @@ def test_the_status_counts_what_waits_where(redis_client: Redis) -> None:
     assert pipeline("status").exit_code == 0
 
 
+def test_the_status_counts_what_is_no_message(redis_client: Redis) -> None:
+    redis_client.lpush("ingest.unreadable", "5", "null")
+    assert read("status", "--json")["unreadable"] == 2
+    assert "unreadable: 2 in the list ingest.unreadable" in pipeline("status").output
+
+
 def test_the_status_shows_the_quota_and_why_delivery_is_paused(redis_client: Redis) -> None:
     redis_client.hset("pipeline:{quota}:usage", mapping={"used": 30_000, "limit": 100_000})
     assert "delivery is paused" in pipeline("pause", "--reason", "a [release]").output
@@ -114,12 +121,21 @@ def test_the_status_shows_the_quota_and_why_delivery_is_paused(redis_client: Red
 
 def test_a_pause_is_ended_as_a_whole_or_for_one_object() -> None:
     assert "Lead is paused" in pipeline("pause", "Lead").output
-    pipeline("pause", "Case")
+    pipeline("pause", "Account")
     assert "Lead goes on" in pipeline("resume", "Lead").output
     assert "Lead was not paused" in pipeline("resume", "Lead").output
-    assert set(read("status", "--json")["paused_objects"]) == {"Case"}
+    assert set(read("status", "--json")["paused_objects"]) == {"Account"}
     assert "delivery goes on" in pipeline("resume").output
     assert read("status", "--json")["paused_objects"] == {}
+
+
+def test_only_objects_that_are_delivered_to_are_paused(redis_client: Redis) -> None:
+    redis_client.sadd("pipeline:objects", "Case")  # whose rule is gone, but not its operations
+    assert "Case is paused" in pipeline("pause", "Case").output
+    ran = pipeline("pause", "lead")
+    assert ran.exit_code == 2
+    assert "write one of Account, Case, Contact, Lead" in " ".join(ran.output.split())
+    assert set(read("status", "--json")["paused_objects"]) == {"Case"}
 
 
 def test_the_status_tells_what_was_left_out_and_how_often(redis_client: Redis) -> None:
@@ -193,7 +209,19 @@ def test_a_long_list_is_cut_and_says_so(redis_client: Redis) -> None:
     assert "... and more" in pipeline("dead-letters", "list", "--limit", "3").output
 
 
-@pytest.mark.parametrize(("letter_id", "exit_code"), [("Lead/1-0", 1), ("1-0", 2), ("Lead/abc", 2), ("a b/1-0", 2)])
+@pytest.mark.parametrize(
+    ("letter_id", "exit_code"),
+    [
+        ("Lead/1-0", 1),
+        (f"Lead/{2**64 - 1}-0", 1),
+        ("1-0", 2),
+        ("Lead/abc", 2),
+        ("a b/1-0", 2),
+        ("Lead/99999999999999999999999-0", 2),
+        (f"Lead/1-{'9' * 5000}", 2),
+        ("Lead/\N{ARABIC-INDIC DIGIT THREE}-0", 2),
+    ],
+)
 def test_an_id_that_is_none_says_so(letter_id: str, exit_code: int) -> None:
     ran = pipeline("dead-letters", "show", letter_id)
     assert ran.exit_code == exit_code

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -42,10 +43,15 @@ class Delivery:
         ready = f"pipeline:{{{self.inbox.object}}}:ready"
         due_ms: Any = self.redis.zrange(ready, -1, -1, withscores=True)
         self.due_in_s = due_ms[0][1] / 1000 - time.time() if due_ms else 0.0
+        self.due_now()
+        return report
+
+    def due_now(self) -> None:
+        """Make what waits due at once."""
+        ready = f"pipeline:{{{self.inbox.object}}}:ready"
         for key in self.redis.zrange(ready, 0, -1):
             assert isinstance(key, bytes)
             self.redis.zadd(ready, {key: 0})
-        return report
 
     def deliver_batch(self, batch: Batch, report: Report) -> Paused | None:
         deliverer = Deliverer(
@@ -228,6 +234,7 @@ def test_a_create_whose_answer_was_lost_is_found_by_the_next_lookup(delivery: De
 
 
 def test_without_a_call_left_the_rest_of_a_batch_waits(delivery: Delivery) -> None:
+    delivery.describes.get("Lead")
     delivery.may_spend = lambda: False
     delivery.inbox.append([lead("a@example.com")])
     report = delivery.deliver()
@@ -290,6 +297,33 @@ def test_a_contact_points_to_an_account_that_is_on_its_way(redis_client: Redis, 
     assert contacts.deliver().created == 1
     (record,) = contacts.records("Contact")
     assert record["AccountId"] == accounts.records("Account")[0]["Id"]
+
+
+def test_two_new_records_that_point_to_each_other_do_not_wait_for_ever(redis_client: Redis, emulator_url: str) -> None:
+    contacts = Delivery(redis_client, emulator_url, "Contact")
+    pair = {"a@example.com": "b@example.com", "b@example.com": "a@example.com"}
+    contacts.inbox.append(
+        [
+            Operation(
+                id=email,
+                object="Contact",
+                verb="upsert",
+                match={"Email": email},
+                fields={"Email": email, "LastName": "x"},
+                options={"lookups": {"ReportsToId": {"object": "Contact", "match": {"Email": other}}}},
+                event_time_ms=1,
+            )
+            for email, other in pair.items()
+        ]
+    )
+    assert contacts.deliver().retried == 2
+    batch = contacts.inbox.claim("deliverer")
+    assert isinstance(batch, Batch)
+    a_day_later = [replace(claim, arrived_ms=claim.arrived_ms - 86_400_000) for claim in batch.claims]
+    report = Report("Contact")
+    contacts.deliver_batch(replace(batch, claims=tuple(a_day_later)), report)
+    assert (report.created, report.retried) == (2, 0)
+    assert {record["Email"] for record in contacts.records("Contact")} == set(pair)
 
 
 def test_a_field_the_org_has_lost_since_it_was_described_costs_a_fresh_describe_and_no_record(

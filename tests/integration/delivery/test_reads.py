@@ -12,6 +12,7 @@ from pipeline.local import LocalRedis
 from pipeline.operation import Operation
 from pipeline.salesforce.client import delete
 from tests.integration.delivery.test_deliverer import Delivery
+from tests.integration.environment import Environment
 
 ADA = {"LastName": "Lovelace", "Company": "Engines", "Email": "ada@example.com", "Title": "Countess"}
 
@@ -164,6 +165,17 @@ def test_a_producer_reads_what_was_found_by_the_id_of_its_message(
     results = read_result(" m1 ")
     assert results == {"actions[0]": ReadResult("Lead", True, {"Title": "Countess"})}
     assert "Countess" not in repr(results)
+
+
+@pytest.mark.parametrize("given", ["x" * 200, "order 7 of Ключ", " m1 ", 777, "\ud83d"])
+def test_a_result_is_found_by_a_message_id_of_any_form(environment: Environment, given: str | int) -> None:
+    environment.destination("""linger: 0
+actions:
+  - {on: {type: track}, operation: read, object: Lead, match: {properties.email: Email}, fields: [Title]}
+""")
+    event = {"type": "track", "userId": "u", "event": "E", "properties": {"email": "a@example.com"}}
+    environment.deliver_all(event | {"messageId": given, "integrations": {"Salesforce": True}})
+    assert read_result(given) == {"actions[0]": ReadResult("Lead")}
 
 
 def test_results_expire_and_are_bounded_in_size_and_number(redis_client: Redis) -> None:

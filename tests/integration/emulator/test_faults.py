@@ -116,7 +116,15 @@ def test_a_slow_request_takes_its_time(org: OrgClient) -> None:
 
 
 @pytest.mark.parametrize(
-    "rules", [{"fault": "nope"}, [{"fault": "slow"}, {"fault": "nope"}], "x", None, {"fault": "slow", "ms": "long"}]
+    "rules",
+    [
+        {"fault": "nope"},
+        [{"fault": "slow"}, {"fault": "nope"}],
+        "x",
+        None,
+        {"fault": "slow", "ms": "long"},
+        {"fault": "refuse", "code": "X", "message": "half a pair: \ud83d"},
+    ],
 )
 def test_a_rule_that_makes_no_sense_is_refused_and_none_is_set(org: OrgClient, rules: Any) -> None:
     reply = org.http.post(f"{org.url}/_emulator/faults", json=rules, timeout=10)

@@ -104,7 +104,7 @@ def test_a_thousand_records_are_created_in_one_call_and_found_in_another(emulato
     assert len(set(ids)) == 1000
 
     queries = lookup_queries("Lead", ["Email"], [{"Email": lead["Email"].upper()} for lead in wanted])
-    pages = real_org.send([query(soql) for soql in queries])
+    pages = real_org.send([query(soql) for soql, _ in queries])
     assert emulator.api_calls() == before + 2
     found = {row["Email"]: row["Id"] for page in pages for row in page.body["records"]}
     assert found == {lead["Email"]: id_ for lead, id_ in zip(wanted, ids, strict=True)}
@@ -124,17 +124,17 @@ def test_values_with_quotes_and_backslashes_are_found_as_they_were_written(real_
     ]
     (created,) = real_org.send([create("Account", [{"Name": name} for name in names])])
     assert all(result.success for result in created.results())
-    (soql,) = lookup_queries("Account", ["Name"], [{"Name": name} for name in names])
+    ((soql, _),) = lookup_queries("Account", ["Name"], [{"Name": name} for name in names])
     (found,) = real_org.send([query(soql)])
     assert sorted(row["Name"] for row in found.body["records"]) == sorted(names)
-    (alone,) = lookup_queries("Account", ["Name"], [{"Name": "both \\' of them"}])
+    ((alone, _),) = lookup_queries("Account", ["Name"], [{"Name": "both \\' of them"}])
     assert real_org.send([query(alone)])[0].body["totalSize"] == 1
 
 
 def test_the_oldest_record_comes_first(real_org: Org) -> None:
     for name in ("first", "second", "third"):
         real_org.send([create("Lead", [{"LastName": name, "Company": "ACME", "Email": "same@example.com"}])])
-    (soql,) = lookup_queries("Lead", ["LastName"], [{"Email": "same@example.com"}])
+    ((soql, _),) = lookup_queries("Lead", ["LastName"], [{"Email": "same@example.com"}])
     (answer,) = real_org.send([query(soql)])
     assert [row["LastName"] for row in answer.body["records"]] == ["first", "second", "third"]
 

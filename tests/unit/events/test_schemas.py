@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import InvalidEvent
-from pipeline.events.schemas import Event, message_id, opted_in, validate
+from pipeline.events.ids import message_id
+from pipeline.events.schemas import Event, opted_in, validate
 
 RECEIVED_MS = 1_795_000_000_000  # 2026-11-18T11:06:40Z
 SAMPLE = Path(__file__).parents[3] / "pipeline" / "data" / "sdk_events.jsonl"
@@ -224,12 +225,26 @@ class TestOptIn:
         assert opted_in(accepted(type="page", integrations={"All": False, "Salesforce": True}))
 
 
+def test_half_a_surrogate_pair_is_replaced_wherever_it_stands() -> None:
+    event = accepted(
+        type="group", groupId="\ud800g", traits={"na\ude00me": ["cut \ud83d"], "whole": "\U0001f600 é"}, **{"\udfff": 1}
+    )
+    assert event.body["groupId"] == "\ufffdg"
+    assert event.body["traits"] == {"na\ufffdme": ["cut \ufffd"], "whole": "\U0001f600 é"}
+    assert event.body["\ufffd"] == 1
+
+
 class TestMessageId:
     def test_it_is_the_events_own(self) -> None:
         assert message_id({"messageId": " m-1 "}) == "m-1"
         assert message_id({"messageId": 7}) == "7"
 
-    @pytest.mark.parametrize("unusable", [None, "", "a b", "ключ", "x" * 129, "line\nbreak", True, {"a": 1}, ["x"]])
+    @pytest.mark.parametrize("strange", ["a b", "ключ", "x" * 129, "line\nbreak", "\ud83d", 10**200])
+    def test_a_long_or_strange_one_is_hashed_whatever_the_event_says(self, strange: Any) -> None:
+        assert message_id({"messageId": strange}).startswith("sha256-")
+        assert message_id({"messageId": strange}) == message_id({"messageId": f" {strange} ", "type": "page"})
+
+    @pytest.mark.parametrize("unusable", [None, "", " ", True, {"a": 1}, ["x"]])
     def test_an_unusable_one_gives_way_to_a_hash_of_the_content(self, unusable: Any) -> None:
         event = {"type": "page", "messageId": unusable, "properties": {"a": 1, "b": 2}}
         again = {"properties": {"b": 2, "a": 1}, "messageId": unusable, "type": "page"}

@@ -27,6 +27,11 @@ def test_what_holds_no_errors_has_none(body: object) -> None:
     assert error_details(body) == ()
 
 
+def test_half_a_surrogate_pair_in_salesforce_s_words_is_replaced() -> None:
+    (error,) = error_details([{"statusCode": "STRING_TOO_LONG", "message": "cut \ud83d é", "fields": ["X\ude00"]}])
+    assert error == ErrorDetail("STRING_TOO_LONG", "cut ? é", ("X?",))
+
+
 def test_an_error_without_a_code_is_still_one() -> None:
     assert error_details([{"message": None, "fields": None}]) == (ErrorDetail("UNKNOWN"),)
 

@@ -25,30 +25,30 @@ def strings_in(statement: str) -> list[str]:
 
 
 def test_one_match_field_makes_a_list() -> None:
-    assert lookup_queries("Lead", ["Email", "IsConverted"], [{"Email": "a@x.com"}, {"Email": "o'b@x.com"}]) == [
-        "SELECT Id, Email, IsConverted FROM Lead WHERE Email IN ('a@x.com','o\\'b@x.com') ORDER BY CreatedDate, Id"
-    ]
+    soql = "SELECT Id, Email, IsConverted FROM Lead WHERE Email IN ('a@x.com','o\\'b@x.com') ORDER BY CreatedDate, Id"
+    matches = [{"Email": "a@x.com"}, {"Email": "o'b@x.com"}]
+    assert lookup_queries("Lead", ["Email", "IsConverted"], matches) == [(soql, slice(0, 2))]
 
 
 def test_several_match_fields_select_together_or_each() -> None:
     matches = [{"Name": "A", "Phone": "1"}, {"Name": "B", "Phone": "2"}]
-    (together,) = lookup_queries("Account", ["Name"], matches)
+    ((together, _),) = lookup_queries("Account", ["Name"], matches)
     assert "WHERE (Name = 'A' AND Phone = '1') OR (Name = 'B' AND Phone = '2') ORDER BY" in together
-    (each,) = lookup_queries("Account", ["Name"], matches, join="or")
+    ((each, _),) = lookup_queries("Account", ["Name"], matches, join="or")
     assert "WHERE Name IN ('A','B') OR Phone IN ('1','2') ORDER BY" in each
 
 
 def test_numbers_booleans_and_dates_are_not_quoted() -> None:
     values = {"A__c": 1, "B__c": True, "C__c": 2.0, "D__c": 2.5, "E__c": date(2026, 11, 23)}
-    (statement,) = lookup_queries("X__c", [], [values])
+    ((statement, _),) = lookup_queries("X__c", [], [values])
     assert "A__c = 1 AND B__c = true AND C__c = 2 AND D__c = 2.5 AND E__c = 2026-11-23" in statement
-    (statement,) = lookup_queries("X__c", [], [{"F__c": datetime(2026, 11, 23, 10, tzinfo=UTC)}])
+    ((statement, _),) = lookup_queries("X__c", [], [{"F__c": datetime(2026, 11, 23, 10, tzinfo=UTC)}])
     assert "F__c IN (2026-11-23T10:00:00+00:00)" in statement
 
 
 @given(st.lists(st.one_of(texts, nasty), min_size=1, max_size=30))
 def test_no_value_leaves_its_quotes(values: list[str]) -> None:
-    (statement,) = lookup_queries("Lead", ["Email"], [{"Email": value} for value in values])
+    ((statement, _),) = lookup_queries("Lead", ["Email"], [{"Email": value} for value in values])
     assert strings_in(statement) == list(dict.fromkeys(values))
     outside = STRING.sub("?", statement)
     assert re.fullmatch(r"SELECT Id, Email FROM Lead WHERE Email IN \(\?(,\?)*\) ORDER BY CreatedDate, Id", outside)
@@ -56,7 +56,7 @@ def test_no_value_leaves_its_quotes(values: list[str]) -> None:
 
 @given(st.lists(st.tuples(st.one_of(texts, nasty), st.one_of(texts, nasty)), min_size=1, max_size=20))
 def test_no_value_leaves_its_quotes_in_a_combined_match(pairs: list[tuple[str, str]]) -> None:
-    (statement,) = lookup_queries("Lead", [], [{"Email": one, "Company": other} for one, other in pairs])
+    ((statement, _),) = lookup_queries("Lead", [], [{"Email": one, "Company": other} for one, other in pairs])
     outside = STRING.sub("?", statement)
     term = r"\(Email = \? AND Company = \?\)"
     assert re.fullmatch(rf"SELECT Id FROM Lead WHERE {term}( OR {term})* ORDER BY CreatedDate, Id", outside)
@@ -67,8 +67,9 @@ def test_no_value_leaves_its_quotes_in_a_combined_match(pairs: list[tuple[str, s
 def test_every_match_is_asked_for_once_within_the_limits(count: int, length: int, per_query: int) -> None:
     matches = [{"Email": f"{number}".ljust(length, "x")} for number in range(count)]
     statements = lookup_queries("Lead", ["Email"], matches, per_query=per_query)
-    assert [value for one in statements for value in strings_in(one)] == [match["Email"] for match in matches]
-    for statement in statements:
+    assert [value for one, _ in statements for value in strings_in(one)] == [match["Email"] for match in matches]
+    for statement, part in statements:
+        assert strings_in(statement) == [match["Email"] for match in matches[part]]
         assert len(statement) <= MOST_STATEMENT_CHARACTERS
         assert len(strings_in(statement)) <= per_query
 
@@ -79,7 +80,7 @@ def test_a_thousand_keys_are_five_queries() -> None:
 
 
 def test_a_field_is_selected_once_however_it_is_spelled() -> None:
-    (statement,) = lookup_queries("Lead", ["id", "EMAIL", "Email", "Owner.Name"], [{"Email": "a"}])
+    ((statement, _),) = lookup_queries("Lead", ["id", "EMAIL", "Email", "Owner.Name"], [{"Email": "a"}])
     assert statement.startswith("SELECT Id, EMAIL, Owner.Name FROM Lead ")
 
 

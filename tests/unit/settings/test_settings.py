@@ -8,8 +8,16 @@ import pytest
 
 from pipeline.destination import Condition, Destination, Group, Identify, Quota, Salesforce, Value
 from pipeline.errors import ConfigurationError
-from pipeline.settings import broker_url, load_destination, load_settings, redis_url
+from pipeline.settings import (
+    broker_sentinels,
+    broker_url,
+    load_destination,
+    load_settings,
+    redis_url,
+    state_sentinels,
+)
 from pipeline.settings.file import parse_destination
+from pipeline.settings.sentinels import Sentinels
 
 DEFAULT = "redis://127.0.0.1:6379/0"
 
@@ -100,6 +108,63 @@ def test_the_broker_is_the_state_store_unless_it_is_named() -> None:
         broker_url({"PIPELINE_BROKER_URL": "redis://b:1/0", "PIPELINE_REDIS_URL": "redis://r:1/0"}) == "redis://b:1/0"
     )
     assert redis_url({"PIPELINE_REDIS_URL": "  "}) == DEFAULT
+
+
+def test_one_variable_names_the_sentinels_of_state_and_queue() -> None:
+    environ = {"PIPELINE_REDIS_URL": "sentinel://a:26379;sentinel://:p%40ss@b/2"}
+    sentinels = Sentinels(nodes=(("a", 26379), ("b", 26379)), database=2, password="p@ss")
+
+    assert load_settings(environ | {"PIPELINE_DESTINATION": "/dev/null"}).sentinels == sentinels
+    assert state_sentinels(environ) == broker_sentinels(environ) == sentinels
+    # Each address says everything, whichever of them kombu is at.
+    assert broker_url(environ) == "sentinel://:p%40ss@a:26379/2;sentinel://:p%40ss@b:26379/2"
+
+
+def test_sentinels_may_know_the_master_by_another_name_and_want_credentials_of_their_own() -> None:
+    environ = {
+        "PIPELINE_REDIS_URL": "sentinel://user:secret@a:1",
+        "PIPELINE_REDIS_MASTER": "ours",
+        "PIPELINE_SENTINEL_USERNAME": "watcher",
+        "PIPELINE_SENTINEL_PASSWORD": "other",
+    }
+
+    sentinels = state_sentinels(environ)
+    assert sentinels is not None
+    assert (sentinels.nodes, sentinels.master, sentinels.database) == ((("a", 1),), "ours", 0)
+    assert (sentinels.username, sentinels.password) == ("user", "secret")
+    assert (sentinels.client_options["username"], sentinels.client_options["password"]) == ("watcher", "other")
+    assert "secret" not in repr(sentinels)
+    assert "other" not in repr(sentinels)
+
+
+def test_the_queue_alone_may_be_behind_sentinels_or_the_state_alone() -> None:
+    environ = {"PIPELINE_REDIS_URL": "redis://state:1/0", "PIPELINE_BROKER_URL": "sentinel://a:1/0"}
+    assert state_sentinels(environ) is None
+    assert broker_sentinels(environ) == Sentinels(nodes=(("a", 1),))
+    turned = {"PIPELINE_REDIS_URL": "sentinel://a:1/0", "PIPELINE_BROKER_URL": "amqp://rabbit//"}
+    assert state_sentinels(turned) == Sentinels(nodes=(("a", 1),))
+    assert (broker_sentinels(turned), broker_url(turned)) == (None, "amqp://rabbit//")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sentinel://",
+        "sentinel://:s3cret@/0",
+        "sentinel://h:s3cret/0",
+        "sentinel://h/s3cret",
+        "sentinel://h/0;sentinel://s3cret/1",
+        "sentinel://h/0;redis://s3cret/0",
+        "sentinel://h/0?s3cret=1",
+    ],
+)
+def test_a_wrong_list_of_sentinels_is_refused_without_repeating_it(url: str) -> None:
+    with pytest.raises(
+        ConfigurationError, match=r"PIPELINE_REDIS_URL .*; write it as sentinel://host:26379;"
+    ) as refused:
+        broker_url({"PIPELINE_REDIS_URL": url})
+
+    assert "s3cret" not in str(refused.value)
 
 
 @pytest.mark.parametrize(

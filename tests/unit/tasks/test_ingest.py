@@ -12,7 +12,7 @@ from redis.exceptions import OutOfMemoryError, ReadOnlyError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from pipeline.errors import ConfigurationError
-from pipeline.inbox.dead_letters import dead_letters
+from pipeline.inbox.dead_letters import dead_letters, received
 from pipeline.settings import load_settings
 from pipeline.tasks import ingest, runtime
 
@@ -79,3 +79,19 @@ def test_a_fault_of_one_of_several_messages_buries_none_of_them(redis: Redis, mo
     for body in bodies:  # so they come again one by one
         ingest.take_in([body], is_again=True)
     assert [letter.event for letter in dead_letters(redis, "events")] == EVENTS
+
+
+def test_one_event_that_we_fail_to_take_in_is_buried_alone(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    working = ingest.ingest
+
+    def failing_for_one(events: list[Any], runtime: Any) -> None:
+        if EVENTS[0] in events:
+            raise TypeError
+        working(events, runtime)
+
+    monkeypatch.setattr(ingest, "ingest", failing_for_one)
+    with pytest.raises(Reject):
+        ingest._ingest(EVENTS, is_again=False)
+    ingest._ingest(EVENTS, is_again=True)
+    assert [letter.event for letter in dead_letters(redis, "events")] == EVENTS[:1]
+    assert received(redis) == {"rejected": 1, "skipped": 1}
