@@ -12,6 +12,7 @@ _PACKAGE = "event-pipeline-salesforce"
 
 # name → (module, one line of help). `pipeline --help` prints the line without importing the module.
 _COMMANDS = {
+    "up": ("up", "Run the whole system on this machine until Ctrl-C, with its logs."),
     "demo": ("demo", "Run the whole system here and show what lands in an emulated org."),
     "check": ("check", "Hold destination.yaml against the org: objects, fields, types, permissions."),
     "preview": ("preview", "Show what events would write, without writing it."),
@@ -25,6 +26,7 @@ _COMMANDS = {
     "flower": ("run", "Run Flower, the page that shows queues, workers and tasks."),
     "bench": ("bench", "Measure how fast, frugal and prompt the pipeline is on this machine."),
     "emulator": ("emulator", "Run an emulated Salesforce org over HTTP."),
+    "completion": ("completion", "Print what makes a shell complete commands and options."),
 }
 
 
