@@ -1,5 +1,6 @@
 """The command line. Each command is a module of its own, imported only when it is called."""
 
+import difflib
 import importlib
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -53,6 +54,16 @@ class _LazyGroup(click.Group):
         command: click.Command = getattr(module, cmd_name.replace("-", "_"))
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            for close in difflib.get_close_matches(args[0], _COMMANDS, n=1):
+                raise click.UsageError(f"{error.message} Did you mean {close!r}?", ctx) from None
+            raise
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  (as above)
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in _COMMANDS.items()])
@@ -64,20 +75,29 @@ class _LazyGroup(click.Group):
             raise Misconfigured(str(error)) from None
         except PipelineError as error:
             raise Failure(str(error)) from None
-        except _unreachable() as error:
-            raise Failure(
-                f"Redis does not answer ({type(error).__name__}). Start it, or set PIPELINE_REDIS_URL "
-                "(and PIPELINE_BROKER_URL, if the queue is elsewhere) to where it is."
-            ) from None
+        except _faults_of_a_server() as error:
+            raise Failure(_advice(error)) from None
 
 
-def _unreachable() -> tuple[type[Exception], ...]:
-    """Name the errors that mean a server did not answer; evaluated only once an error is there."""
+def _faults_of_a_server() -> tuple[type[Exception], ...]:
+    """Name the errors that say something about a server, not about us; evaluated only once an error is there."""
     from kombu.exceptions import OperationalError
     from redis.exceptions import ConnectionError as RedisConnectionError
+    from redis.exceptions import NoPermissionError, OutOfMemoryError, ReadOnlyError
     from redis.exceptions import TimeoutError as RedisTimeoutError
 
-    return OperationalError, RedisConnectionError, RedisTimeoutError
+    return OperationalError, RedisConnectionError, RedisTimeoutError, NoPermissionError, OutOfMemoryError, ReadOnlyError
+
+
+def _advice(error: Exception) -> str:
+    from pipeline.redis_faults import in_words, is_refusal
+
+    if is_refusal(error):
+        return f"{in_words(error)}."
+    return (
+        f"{in_words(error)}. Start it, or set PIPELINE_REDIS_URL (and PIPELINE_BROKER_URL, if the queue is elsewhere) "
+        "to where it is; `pipeline up` starts one here."
+    )
 
 
 def _print_version(ctx: click.Context, _: click.Parameter, is_asked: bool) -> None:

@@ -69,7 +69,10 @@ def flower(*, address: str, port: int, state: str) -> None:
 
     FLOWER_BASIC_AUTH (user:password, several separated by commas) is required unless it listens on loopback only.
     """
+    from pipeline.cli.connection import check_is_free
+
     check_flower_access(address, os.environ)
+    check_is_free(address, port)
     if not os.environ.get("FLOWER_BASIC_AUTH"):
         os.environ.pop("FLOWER_BASIC_AUTH", None)  # Flower takes an empty one for a password that nobody knows
     _become_celery(

@@ -66,6 +66,7 @@ def up(*, folder: Path, concurrency: int, is_json: bool, **ports: int | None) ->
 
     from pipeline.cli.log_screen import LogScreen
     from pipeline.local import LocalStack
+    from pipeline.salesforce.login import check_credentials
     from pipeline.settings import load_settings
 
     settings = load_settings(os.environ)
@@ -74,9 +75,9 @@ def up(*, folder: Path, concurrency: int, is_json: bool, **ports: int | None) ->
     if has_redis:
         _keep_to_one_org(folder, _EMULATED if has_emulator else _org_of(settings))
     else:
-        _check_redis(screen)
-    if not has_emulator:
-        _check_org(settings, screen)
+        _check_redis()
+    if not has_emulator and settings.endpoint_url is None:
+        check_credentials(settings.credentials)  # complete, that is; whether they are right the first delivery shows
     stack = LocalStack(
         folder=folder,
         workers={name: ("--queues", name, "--concurrency", str(concurrency)) for name in ("ingest", "delivery")},
@@ -91,6 +92,10 @@ def up(*, folder: Path, concurrency: int, is_json: bool, **ports: int | None) ->
         broker_url=os.environ.get("PIPELINE_BROKER_URL"),
         on_ready=lambda name: screen.say(name, f"ready  {stack.addresses.get(name, '')}".rstrip(), "bold green"),
     )
+    if not has_redis:
+        screen.say("redis", "yours  the one that PIPELINE_REDIS_URL names", "bold green")
+    if not has_emulator:
+        screen.say("org", f"yours  {_org_of(settings)}", "bold green")
     _run(stack, screen, folder, is_json=is_json)
 
 
@@ -155,14 +160,13 @@ def _show_what_next(stack: "LocalStack", screen: "LogScreen", folder: Path, *, i
 
 def _free_port(asked: int | None, name: str) -> int:
     """Return the port that was asked for, the usual one if it is free, or 0. Raises ConfigurationError if taken."""
+    from pipeline.cli.connection import port_taken
     from pipeline.local import is_port_free
 
     if asked is None:
         return _PORTS[name] if is_port_free(_PORTS[name]) else 0
     if asked and not is_port_free(asked):
-        raise ConfigurationError(
-            f"port {asked} is taken: end what listens there, or give --{name}-port another one (0: any)"
-        )
+        raise port_taken(asked, f"--{name}-port")
     return asked
 
 
@@ -178,22 +182,20 @@ def _org_of(settings: "Settings") -> str:
     return settings.endpoint_url or f"{settings.credentials.domain}.salesforce.com"
 
 
-def _check_redis(screen: "LogScreen") -> None:
-    """Raise RedisError if the Redis of the environment does not answer: nothing is started in vain."""
+def _check_redis() -> None:
+    """Raise Failure if the Redis of the environment does not answer: nothing is started in vain."""
+    from redis.exceptions import RedisError
+
     from pipeline.cli.connection import connected
 
-    with connected() as redis:
-        redis.ping()
-    screen.say("redis", "ready  the one that PIPELINE_REDIS_URL names", "bold green")
-
-
-def _check_org(settings: "Settings", screen: "LogScreen") -> None:
-    """Raise ConfigurationError if the credentials are incomplete; whether they are right shows the first delivery."""
-    from pipeline.salesforce.login import check_credentials
-
-    if settings.endpoint_url is None:
-        check_credentials(settings.credentials)
-    screen.say("org", f"used   {_org_of(settings)}", "bold green")
+    try:
+        with connected() as redis:
+            redis.ping()
+    except RedisError as error:
+        raise Failure(
+            f"the Redis that PIPELINE_REDIS_URL names does not answer ({type(error).__name__}): start it, or "
+            "unset PIPELINE_REDIS_URL to have one started here"
+        ) from None
 
 
 def _keep_to_one_org(folder: Path, org: str) -> None:
