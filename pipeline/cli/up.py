@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -143,19 +144,30 @@ def _keep_up_until_told(stack: "LocalStack", screen: "LogScreen") -> None:
 
 
 def _show_what_next(stack: "LocalStack", screen: "LogScreen", folder: Path, *, is_json: bool) -> None:
+    file = folder / "env"
+    exports = [f"export {name}={shlex.quote(value)}\n" for name, value in _provided(stack).items()]
+    file.write_text("".join(exports), encoding="utf-8")
     if is_json:
-        click.echo(json.dumps({**stack.addresses, "data": str(folder)}))
-    redis = stack.addresses.get("redis")
+        click.echo(json.dumps({**stack.addresses, "env": str(file)}))
     lines = ["", "All is ready. From another terminal:"]
-    if redis:
-        lines.append(f"  export PIPELINE_REDIS_URL={redis}")
-    lines += [f"  echo '{_EVENT}' | pipeline send -", "  pipeline status", ""]
+    if exports:
+        lines.append(f"  . {shlex.quote(str(file.absolute()))}   # where things are: {' '.join(_provided(stack))}")
+    lines += [f"  echo '{_EVENT}' | pipeline send -", "  pipeline status", "", "In a browser:"]
     if "emulator" in stack.addresses:
-        lines.append(f"What it wrote: {stack.addresses['emulator']}   what the workers do: {stack.addresses['flower']}")
-    else:
-        lines.append(f"What the workers do: {stack.addresses['flower']}")
-    lines += [f"Ctrl-C stops everything; what waits is kept in {folder}.", ""]
+        lines.append(f"  {stack.addresses['emulator']}   the org: its records, the API calls, faults")
+    lines.append(f"  {stack.addresses['flower']}   Flower: workers, queues, tasks and what they did")
+    lines += ["", f"Ctrl-C stops everything; what waits is kept in {folder}.", ""]
     screen.console.print("\n".join(lines), markup=False, soft_wrap=True)
+
+
+def _provided(stack: "LocalStack") -> dict[str, str]:
+    """Return the variables that lead a producer or a command to what the stack has started itself."""
+    from pipeline.local import EMULATOR_CREDENTIALS
+
+    variables = {"PIPELINE_REDIS_URL": stack.addresses["redis"]} if "redis" in stack.addresses else {}
+    if "emulator" in stack.addresses:
+        variables |= {"SALESFORCE_ENDPOINT_URL": stack.addresses["emulator"], **EMULATOR_CREDENTIALS}
+    return variables
 
 
 def _free_port(asked: int | None, name: str) -> int:

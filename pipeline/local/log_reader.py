@@ -12,7 +12,8 @@ class LogReader:
     Only for a log that is written in append mode: a line that is written while the log is emptied is lost to it.
     """
 
-    def __init__(self, log: Path) -> None:
+    def __init__(self, log: Path, *, most_bytes: int = _MOST_BYTES) -> None:
+        self._most_bytes = most_bytes
         self._log = log
         self._position = log.stat().st_size if log.exists() else 0
         self._begun = b""
@@ -26,7 +27,7 @@ class LogReader:
         except FileNotFoundError:
             return []
         self._position += len(read)
-        if self._position > _MOST_BYTES:
+        if self._position > self._most_bytes:
             os.truncate(self._log, 0)
             self._position = 0
         *finished, self._begun = (self._begun + read).split(b"\n")

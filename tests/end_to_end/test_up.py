@@ -119,9 +119,9 @@ def test_it_runs_shows_starts_again_stops_and_keeps_its_data(start_up: Callable[
 
 
 def follow_what_it_says(up: Up) -> None:
-    lines = [line.strip() for line in up.shown.splitlines() if line.startswith("  ")]
-    export, send, status = lines
-    script = f'pipeline() {{ {shlex.join(pipeline_command())} "$@"; }}\n{export}\n{send}\n{status}'
+    sourced, send, status, *pages = [line.strip() for line in up.shown.splitlines() if line.startswith("  ")]
+    assert [page.split()[0] for page in pages] == [up.addresses["emulator"], up.addresses["flower"]]
+    script = f'pipeline() {{ {shlex.join(pipeline_command())} "$@"; }}\n{sourced}\n{send}\n{status}'
     done = subprocess.run(
         ["bash", "-ec", script], env=up.environment, cwd=up.folder, capture_output=True, text=True, check=True
     )
