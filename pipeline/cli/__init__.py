@@ -31,6 +31,15 @@ _COMMANDS = {
 }
 
 
+# What a command ends with; docs/commands.md says the same.
+EXIT_CODES = {
+    0: "done; for what runs until it is stopped: ended as it was told to",
+    1: "something failed or was found wrong, or Ctrl-C ended it before it was done",
+    2: "wrong usage or configuration: nothing was done, and the message says what to change",
+    143: "SIGTERM ended it before it was done (demo, bench)",
+}
+
+
 class Failure(click.ClickException):
     """One clear message on standard error, and exit code 1."""
 
@@ -114,7 +123,8 @@ def _print_version(ctx: click.Context, _: click.Parameter, is_asked: bool) -> No
 @click.group(
     cls=_LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Exit codes: 0 done; 1 something failed or was found wrong; 2 wrong usage or configuration.",
+    epilog="\b\nExamples:\n  pipeline up\n  pipeline send events.jsonl\n  pipeline status --json\n\n\b\nExit codes:\n"
+    + "\n".join(f"  {code:<3}  {meaning}" for code, meaning in EXIT_CODES.items()),
 )
 @click.option(
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Show the version."
@@ -122,6 +132,6 @@ def _print_version(ctx: click.Context, _: click.Parameter, is_asked: bool) -> No
 def main() -> None:
     """Bring customer events into Salesforce: a Lead per email, an Account per groupId, a few calls per thousand events.
 
-    Start with `pipeline demo`. Everything is configured by environment variables (PIPELINE_REDIS_URL, SALESFORCE_...)
-    and a destination.yaml named by PIPELINE_DESTINATION.
+    Start with `pipeline demo` or `pipeline up`. Everything is configured by environment variables (PIPELINE_REDIS_URL,
+    SALESFORCE_...) and a destination.yaml named by PIPELINE_DESTINATION.
     """

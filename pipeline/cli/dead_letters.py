@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 _CHUNK = 500  # letters that are moved or deleted at once
 
 
-@click.group(name="dead-letters")
+@click.group(
+    name="dead-letters",
+    epilog="\b\nExample, after a rule of the org was mended:\n"
+    "  pipeline dead-letters list --object Lead --since 2h\n"
+    "  pipeline dead-letters retry --object Lead --since 2h",
+)
 def dead_letters() -> None:
     """Show what could not be delivered and why; retry, export or drop it.
 

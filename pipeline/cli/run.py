@@ -75,6 +75,7 @@ def flower(*, address: str, port: int, state: str) -> None:
     check_is_free(address, port)
     if not os.environ.get("FLOWER_BASIC_AUTH"):
         os.environ.pop("FLOWER_BASIC_AUTH", None)  # Flower takes an empty one for a password that nobody knows
+    _show_every_queue()
     _become_celery(
         [
             "flower",
@@ -116,6 +117,16 @@ def _delivery_queues() -> Sequence[str]:
 
     settings = load_settings(os.environ)
     return [*(f"salesforce.{name}" for name in settings.destination.objects), "upkeep"]
+
+
+def _show_every_queue() -> None:
+    """Let Flower show what waits for delivery also before it has heard from a worker."""
+    from kombu import Queue
+
+    from pipeline.app import app
+
+    known = {queue.name for queue in app.conf.task_queues}
+    app.conf.task_queues = [*app.conf.task_queues, *(Queue(name) for name in _delivery_queues() if name not in known)]
 
 
 def _become_celery(arguments: Sequence[str]) -> None:

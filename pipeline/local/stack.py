@@ -33,7 +33,7 @@ TWO_WORKERS: Mapping[str, Sequence[str]] = {"worker-1": (), "worker-2": ()}
 
 _EMULATOR_ADDRESS = re.compile(r"emulator listening on (http://\S+)")
 _WORKER_READY = re.compile(r"@\S+ ready\.")
-_TAKEN_PORT = "Address already in use"
+_TAKEN_PORT = " is taken: "  # as `port_taken` of the commands says it
 _PORT_TRIES = 5
 
 
@@ -167,8 +167,9 @@ class LocalStack:
         for service in begun:
             service.wait_until_ready()
             self._on_ready(service.name)
-        for page in self._pages:
+        for page in self._pages:  # after the workers: Flower asks once, as it starts, who there is
             self._start_page(page)
+            self._on_ready(page.name)
         self._note_processes()
 
     def _make_folder(self) -> None:
@@ -210,21 +211,19 @@ class LocalStack:
         self._on_ready("emulator")
 
     def _start_page(self, page: Page) -> None:
-        for _ in range(_PORT_TRIES):
+        """Return when a page is ready; one that may listen anywhere gets another port where its own was taken."""
+        for tries_left in reversed(range(_PORT_TRIES)):
             port = page.port or free_port()
-            address = f"http://{LOOPBACK}:{port}"
+            self.addresses[page.name] = address = f"http://{LOOPBACK}:{port}"
             service = self.begin_service(page.name, page.command(port), partial(page.is_ready, address))
             try:
                 service.wait_until_ready()
             except ServiceFailed:
-                if page.port or _TAKEN_PORT not in service.output():
+                if page.port or not tries_left or _TAKEN_PORT not in service.output():
                     raise
                 self._services.remove(service)
             else:
-                self.addresses[page.name] = address
-                self._on_ready(page.name)
                 return
-        raise ServiceFailed(f"{page.name} found no port to listen on")
 
     def _stop_services(self) -> None:
         """Ask all to end before waiting for the first; an exception, as by a second Ctrl-C, ends all at once."""

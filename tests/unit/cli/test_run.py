@@ -19,6 +19,7 @@ def celery(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Sequence[str
     """What Celery would have been started with."""
     started: list[Sequence[str]] = []
     monkeypatch.setattr(app, "start", started.append)
+    monkeypatch.setattr(app.conf, "task_queues", list(app.conf.task_queues))
     for name in ("PIPELINE_REDIS_URL", "FLOWER_BASIC_AUTH"):
         monkeypatch.delenv(name, raising=False)
     destination = tmp_path / "destination.yaml"
@@ -88,6 +89,7 @@ def test_flower_keeps_its_history_and_shows_no_arguments(celery: list[Sequence[s
     assert "--persistent=True" in shown
     (columns,) = [argument for argument in shown if argument.startswith("--tasks-columns=")]
     assert "args" not in columns
+    assert {queue.name for queue in app.conf.task_queues} == {"ingest", *DELIVERY.split(",")}
 
 
 @pytest.mark.parametrize("credentials", ["ops", "ops:", ":secret", "ops:secret,", "ops:secret,other"])
