@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import redis
 import requests
+from celery import Celery
 
 from pipeline.inbox.dead_letters import received
 from pipeline.local import clean_environment, pipeline_command, wait_until
@@ -96,6 +97,7 @@ def test_it_runs_shows_starts_again_stops_and_keeps_its_data(start_up: Callable[
     follow_what_it_says(up)
     wait_until(lambda: up.get("/_emulator/records/Lead", "emulator").json(), what="the lead", within_s=60)
     up.wait_for(r"delivery +│ .*object=Lead claimed=1 created=1")
+    send_as_somebody_who_knows_only_names(up)
     flower_tells_what_happened_and_no_personal_data(up)
 
     os.kill(pid_of(up, "ingest"), signal.SIGKILL)
@@ -108,7 +110,7 @@ def test_it_runs_shows_starts_again_stops_and_keeps_its_data(start_up: Callable[
     assert not alive(up)
 
     again = start_up()
-    assert again.received() == 1
+    assert again.received() == 2
     assert again.get("/_emulator/records/Lead", "emulator").json()[0]["Email"] == "ada@example.com"
     assert again.get("/api/tasks").json(), "Flower has forgotten its tasks"
     the_folder_is_taken(tmp_path)
@@ -119,6 +121,14 @@ def test_it_runs_shows_starts_again_stops_and_keeps_its_data(start_up: Callable[
     assert again.stop(signal.SIGINT) == 1
     assert "Error: stopped at once; what the workers held goes on with the next start" in again.shown
     assert not alive(again)
+
+
+def send_as_somebody_who_knows_only_names(up: Up) -> None:
+    event = {"type": "identify", "userId": "u1", "traits": {"email": "ada@example.com"}}
+    with Celery(broker=up.addresses["redis"], set_as_current=False) as stranger:
+        stranger.send_task("pipeline.send_event", [event], queue="ingest")
+        stranger.send_task("pipeline.send_event", kwargs={"event": event}, queue="ingest")
+    wait_until(lambda: up.received() >= 2, what="the taking in of what a stranger sent")
 
 
 def follow_what_it_says(up: Up) -> None:

@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +15,18 @@ DELIVERY = "salesforce.Account,salesforce.Contact,salesforce.Lead,upkeep"
 
 
 @pytest.fixture
-def celery(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Sequence[str]]:
+def celery(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[list[Sequence[str]]]:
     """What Celery would have been started with."""
     started: list[Sequence[str]] = []
     monkeypatch.setattr(app, "start", started.append)
-    monkeypatch.setattr(app.conf, "task_queues", list(app.conf.task_queues))
     for name in ("PIPELINE_REDIS_URL", "FLOWER_BASIC_AUTH"):
         monkeypatch.delenv(name, raising=False)
     destination = tmp_path / "destination.yaml"
     destination.write_text("{}", encoding="utf-8")
     monkeypatch.setenv("PIPELINE_DESTINATION", str(destination))
-    return started
+    queues = app.conf.task_queues
+    yield started
+    app.conf.task_queues = queues
 
 
 def option(arguments: Sequence[str], name: str) -> str:
