@@ -7,7 +7,7 @@ import shlex
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -76,24 +76,24 @@ def start_up(tmp_path: Path) -> Iterator[Callable[[], Up]]:
 
 
 def end(up: Up) -> None:
-    """End what a test left running; a second signal makes it quick."""
-    pids = [int(pid) for pid in (up.data / "lock").read_text().split()[1:]]
-    if up.process.poll() is None:
-        up.process.kill()
-        for pid in pids:
-            try:
-                os.killpg(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
+    """End what a test left running."""
+    up.process.kill()
     up.process.wait(10)
+    for pid in holders(up):
+        with suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGKILL)
 
 
-def test_it_runs_shows_starts_again_stops_and_keeps_its_data(start_up: Callable[[], Up], tmp_path: Path) -> None:
+def test_it_runs_shows_starts_again_stops_and_keeps_its_data(
+    start_up: Callable[[], Up], tmp_path: Path, repository: Path
+) -> None:
     up = start_up()
     for name in ("redis", "emulator", "ingest", "delivery", "beat", "flower"):
         assert re.search(rf"^{name} +│ ready", up.shown, re.MULTILINE), name
     assert "\x1b[" not in up.shown  # no colours in a file
 
+    the_page_shows_what_it_prints(up, repository)
+    every_service_holds_the_folder(up)
     follow_what_it_says(up)
     wait_until(lambda: up.get("/_emulator/records/Lead", "emulator").json(), what="the lead", within_s=60)
     up.wait_for(r"delivery +│ .*object=Lead claimed=1 created=1")
@@ -107,7 +107,7 @@ def test_it_runs_shows_starts_again_stops_and_keeps_its_data(start_up: Callable[
     assert up.stop() == 0, up.shown
     assert "stopped; what waits is kept in" in up.shown
     assert "Warm shutdown" in up.shown
-    assert not alive(up)
+    assert not holders(up)
 
     again = start_up()
     assert again.received() == 2
@@ -120,7 +120,23 @@ def test_it_runs_shows_starts_again_stops_and_keeps_its_data(start_up: Callable[
     again.wait_for("stopping: the workers finish what they hold; Ctrl-C again stops at once")
     assert again.stop(signal.SIGINT) == 1
     assert "Error: stopped at once; what the workers held goes on with the next start" in again.shown
-    assert not alive(again)
+    assert not holders(again)
+
+
+def the_page_shows_what_it_prints(up: Up, repository: Path) -> None:
+    page = (repository / "docs" / "local.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```text\n(redis.*?)^```$", page, re.MULTILINE | re.DOTALL)
+
+    def anywhere(text: str) -> str:
+        return re.sub(r":\d+", ":PORT", re.sub(r"\. /\S+/env", ". ENV", text))
+
+    for line in block.splitlines():
+        assert anywhere(line.partition("...")[0].rstrip()) in anywhere(up.shown), line
+
+
+def every_service_holds_the_folder(up: Up) -> None:
+    """Or a second one could write to it, after the first `up` was killed and its services were not."""
+    assert holders(up) == [int(pid) for pid in (up.data / "lock").read_text().split()]
 
 
 def send_as_somebody_who_knows_only_names(up: Up) -> None:
@@ -182,5 +198,15 @@ def pid_of(up: Up, name: str) -> int:
     return int((up.data / "lock").read_text().split()[order.index(name)])
 
 
-def alive(up: Up) -> list[int]:
-    return [int(pid) for pid in (up.data / "lock").read_text().split() if Path(f"/proc/{pid}/cwd").exists()]
+def holders(up: Up) -> list[int]:
+    """Find the processes that hold the folder: `up` itself and its services, as long as they are alive."""
+    lock = up.data / "lock"
+    pids = [int(pid) for pid in lock.read_text().split()]
+    return [pid for pid in pids if lock in map(Path.resolve, descriptors(pid))]
+
+
+def descriptors(pid: int) -> list[Path]:
+    try:
+        return list(Path(f"/proc/{pid}/fd").iterdir())
+    except OSError:
+        return []
