@@ -13,7 +13,6 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from pipeline import send_event
 from pipeline.cli import EXIT_CODES, main
 from pipeline.cli.chosen_letters import every_dead_letter
 from pipeline.cli.reference import HEADING, commands, markdown
@@ -102,10 +101,21 @@ def test_each_documented_exit_code_is_what_comes(
     assert exit_code in EXIT_CODES
 
 
-def test_what_is_sent_by_the_page_s_example_of_the_queue_is_shown_without_its_content(environment: Environment) -> None:
-    send_event.delay(EVENT)
-    (message,) = environment.redis.lrange("ingest", 0, -1)
-    assert json.loads(message)["headers"]["argsrepr"] == "(1 event)"
+@pytest.mark.parametrize(
+    ("arguments", "printed"),
+    [
+        (["pause", "Lead"], {"object": "Lead", "paused": True, "was_paused": False}),
+        (["resume"], {"object": None, "paused": False, "was_paused": False}),
+        (["dead-letters", "drop", "--all", "--yes"], {"deleted": 1}),
+        (["dead-letters", "retry", "--all"], {"retried": 0, "still_refused": 1, "gone": 0}),
+    ],
+)
+def test_what_a_command_did_can_be_had_as_json(
+    arguments: list[str], printed: dict[str, object], environment: Environment
+) -> None:
+    environment.deliver_all({"type": "identify", "messageId": "m2", "integrations": {"Salesforce": True}})
+    ran = CliRunner().invoke(main, [*arguments, "--json"])
+    assert json.loads(ran.stdout.splitlines()[-1]) == printed
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
