@@ -11,7 +11,7 @@ import random
 from bisect import bisect_right
 from collections import Counter, deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
 
 from benchmarks.simulated_gate import Clock, simulated_gate
@@ -23,6 +23,7 @@ from pipeline.tasks.deliver import _CALLS as CALLS_OF_BATCH
 
 HOURS = 24
 HOUR_S = DAY_S / HOURS
+FIRST_HOUR = 5  # a simulated day begins when the night's little has been worked off
 # Identifies of each hour, as shares of their sum: little at night, more through the day, most in the evening.
 CURVE = (40, 28, 20, 15, 15, 20, 35, 60, 80, 95, 100, 100, 105, 100, 95, 95, 100, 110, 125, 140, 150, 135, 100, 65)
 DESCRIBES_A_DAY = 48  # celeryconfig.py: beat refreshes the describe every half hour, past the gate
@@ -59,7 +60,7 @@ class Day:
     bulk_s: float = 120.0
     bulk_pause_s: float = 30.0  # between the beginnings of two jobs
     curve: tuple[float, ...] = CURVE
-    days: int = 2  # to simulate; the last one is reported, when what came before it waits and counts
+    days: int = 1  # to simulate; the last one is reported, when what is left of those before it waits and counts
     seed: int = 1
 
 
@@ -79,7 +80,7 @@ class Hour:
 
 @dataclass(slots=True)
 class Result:
-    """The last day, hour by hour, and what is needed to check the whole run."""
+    """The last day, hour by hour from FIRST_HOUR on, and what is needed to check the whole run."""
 
     hours: list[Hour]
     arrived: float  # events of all days
@@ -88,7 +89,7 @@ class Result:
     most_used: float  # calls of any 24 hours, of the pipeline and of others
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Span:
     """Events that arrived between two moments, spread as the curve says."""
 
@@ -97,7 +98,7 @@ class Span:
     events: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Cohort:
     """Keys that wait, by class of people, with the events so far; since `open_s` their people send more."""
 
@@ -113,7 +114,7 @@ class Cohort:
 
     def part(self, share: float) -> "Cohort":
         """Return a share (0 to 1) of it."""
-        spans = tuple(replace(span, events=span.events * share) for span in self.spans)
+        spans = tuple(Span(span.start_s, span.end_s, span.events * share) for span in self.spans)
         return Cohort(tuple(keys * share for keys in self.keys), self.creates * share, spans, self.open_s)
 
 
@@ -162,7 +163,7 @@ class Model:
 
     def __init__(self, day: Day) -> None:
         self._day = day
-        self._curve = Curve(day.curve, day.identifies)
+        self._curve = Curve((*day.curve[FIRST_HOUR:], *day.curve[:FIRST_HOUR]), day.identifies)
         active = day.people * day.active_people, day.active_events
         others = day.people - active[0], 1 - day.active_events
         classes = [one for one in (active, others) if one[0] > 0]
@@ -310,7 +311,7 @@ class Model:
         more = self._curve.at(now_s) - self._curve.at(cohort.open_s)
         events = more * sum(keys * each for keys, each in zip(cohort.keys, self._each, strict=True))
         spans = (*cohort.spans, Span(cohort.open_s, now_s, events)) if events > 0 else cohort.spans
-        return replace(cohort, spans=spans, open_s=now_s)
+        return Cohort(cohort.keys, cohort.creates, spans, now_s)
 
     def _is_all_known(self, batch: Cohort) -> bool:
         chance = math.prod(known**keys for known, keys in zip(self._known, batch.keys, strict=True))
@@ -352,7 +353,7 @@ class Model:
         left = batch.cohort.part(min(1.0, sum(batch.requests) / batch.cohort.size))
         done = batch.cohort.part(1 - left.size / batch.cohort.size)
         if left.size > 0:
-            self._queue.append(replace(left, open_s=now_s, creates=0.0))
+            self._queue.append(Cohort(left.keys, 0.0, left.spans, now_s))
             for index, number in enumerate(left.keys):
                 self._waiting[index] += number
             events = sum(span.events for span in left.spans)
