@@ -206,6 +206,11 @@ class Model:
         left = self._waiting_events + self._in_flight_events
         return Result(self._hours, self._curve.at(end_s), self._written, left, self._most_used)
 
+    def look(self, moment_s: float) -> tuple[int, float, float]:
+        """Let time pass until a moment of the first day; returns calls, events written, and events that wait."""
+        self._until(moment_s)
+        return len(self._calls), self._written, self._waiting_events + self._in_flight_events
+
     def _until(self, stop_s: float) -> None:
         while self._clock.now_s < stop_s:
             again_s = self._begin_batch()

@@ -21,7 +21,7 @@ sys.path.insert(0, str(ROOT))  # this file is run by its path
 
 from redis import Redis  # noqa: E402  (after the path)
 
-from benchmarks.memory import by_kind  # noqa: E402
+from benchmarks.memory import by_kind, tables_bytes  # noqa: E402
 from benchmarks.report import table  # noqa: E402
 from pipeline.bench.measure import Bench, machine  # noqa: E402
 from pipeline.bench.workload import OBJECT  # noqa: E402
@@ -73,7 +73,7 @@ def measure(events: int, keys: int, per_message: int) -> tuple[Phase, Phase, dic
         _wait(lambda: sum(received(redis).values()) >= events, ingest)
         taken_in = _phase(before, load(redis), events, events / (time.monotonic() - begun), since=empty)
         ingest.stop()
-        kinds = by_kind(redis)
+        kinds = by_kind(redis) | {"tables of all keys": (redis.dbsize(), tables_bytes(redis))}
         inbox = Inbox(redis, OBJECT)
         before = load(redis)
         delivery = stack.begin_worker("delivery", "--delivery", "--concurrency", "1")
@@ -83,6 +83,7 @@ def measure(events: int, keys: int, per_message: int) -> tuple[Phase, Phase, dic
         delivered = _phase(before, load(redis), events, keys / (time.monotonic() - begun), since=empty)
         delivery.stop()
         kinds |= {f"{kind}, afterwards": one for kind, one in by_kind(redis).items()}
+        kinds["tables of all keys, afterwards"] = (redis.dbsize(), tables_bytes(redis))
         bench.close()
         redis.close()
     return taken_in, delivered, kinds
