@@ -35,6 +35,7 @@ _LOOK_AGAIN_S = 0.02
 # Where many wait, keys that began to wait within so many seconds are one cohort.
 _LONGEST_COHORT_S = 5.0
 _MANY = 5  # batches
+_MOST_SPANS = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -414,8 +415,20 @@ def _bin(wait_s: float) -> int:
 
 def _together(cohorts: Sequence[Cohort], now_s: float) -> Cohort:
     keys = tuple(sum(numbers) for numbers in zip(*(cohort.keys for cohort in cohorts), strict=True))
-    spans = tuple(span for cohort in cohorts for span in cohort.spans)
+    spans = _fewer([span for cohort in cohorts for span in cohort.spans])
     return Cohort(keys, sum(cohort.creates for cohort in cohorts), spans, now_s)
+
+
+def _fewer(spans: list[Span]) -> tuple[Span, ...]:
+    """Return spans joined with their neighbours in time where they are many, as of what was handed back before."""
+    if len(spans) <= _MOST_SPANS:
+        return tuple(spans)
+    spans.sort(key=lambda span: (span.start_s, span.end_s))
+    size = math.ceil(len(spans) / _MOST_SPANS)
+    groups = [spans[start : start + size] for start in range(0, len(spans), size)]
+    return tuple(
+        Span(group[0].start_s, max(span.end_s for span in group), sum(span.events for span in group)) for group in groups
+    )
 
 
 def simulate(day: Day) -> Result:
