@@ -15,7 +15,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # this file is run by its path
 
-from benchmarks.day_model import FIRST_HOUR, HOURS, Day, Result, quantile_s, simulate  # noqa: E402  (after the path)
+from benchmarks.cohorts import HOURS  # noqa: E402  (after the path)
+from benchmarks.day_model import FIRST_HOUR, Day, Result, quantile_s, simulate  # noqa: E402
 from benchmarks.memory import Bytes  # noqa: E402
 from benchmarks.report import table  # noqa: E402
 from benchmarks.svg import Axis, Line, chart  # noqa: E402
@@ -73,8 +74,8 @@ def summary(day: Day, result: Result, sizes: Bytes) -> str:
     waits = sum((hour.waits for hour in result.hours), start=type(result.hours[0].waits)())
     peak = max(_gb(day, sizes, hour.waiting_keys, hour.waiting_events) for hour in result.hours)
     return (
-        f"{events:,.0f} identifies in {calls:,} calls ({calls / events:.5f} an event), wait {words(quantile_s(waits, 0.5))}"
-        f" (median), {words(quantile_s(waits, 0.99))} (p99), at most "
+        f"{events:,.0f} identifies in {calls:,} calls ({calls / events:.5f} an event), "
+        f"wait {words(quantile_s(waits, 0.5))} (median), {words(quantile_s(waits, 0.99))} (p99), at most "
         f"{max(hour.waiting_keys for hour in result.hours):,.0f} keys waiting and {peak:.1f} GB in Redis; the org's "
         f"usage reached {result.most_used:,.0f} of {day.quota:,} calls."
     )
@@ -136,7 +137,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print("\n".join(hourly(day, result, Bytes())))
     if place is not None:
         place.write_text(plot(result), encoding="utf-8")
-
 
 
 if __name__ == "__main__":

@@ -14,7 +14,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # this file is run by its path
 
-from benchmarks.day_model import HOURS, Day, Model  # noqa: E402  (after the path)
+from benchmarks.cohorts import HOURS  # noqa: E402  (after the path)
+from benchmarks.day_model import Day, Model  # noqa: E402
 from benchmarks.report import table  # noqa: E402
 from pipeline.bench.measure import Bench  # noqa: E402
 from pipeline.bench.workload import OBJECT  # noqa: E402

@@ -8,12 +8,11 @@ pipeline's own (`simulated_gate.py`), and sizes and times are the pipeline's own
 import heapq
 import math
 import random
-from bisect import bisect_right
 from collections import Counter, deque
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate, pairwise
+from itertools import pairwise
 
+from benchmarks.cohorts import HOUR_S, HOURS, Cohort, Curve, Span, together
 from benchmarks.simulated_gate import Clock, simulated_gate
 from pipeline.delivery.pack import COLLECTION, COLLECTIONS
 from pipeline.destination import Destination
@@ -21,8 +20,6 @@ from pipeline.inbox.inbox import Bounds
 from pipeline.salesforce.quota import DAY_S, Wait
 from pipeline.tasks.deliver import _CALLS as CALLS_OF_BATCH
 
-HOURS = 24
-HOUR_S = DAY_S / HOURS
 FIRST_HOUR = 5  # a simulated day begins when the night's little has been worked off
 # Identifies of each hour, as shares of their sum: little at night, more through the day, most in the evening.
 CURVE = (40, 28, 20, 15, 15, 20, 35, 60, 80, 95, 100, 100, 105, 100, 95, 95, 100, 110, 125, 140, 150, 135, 100, 65)
@@ -35,7 +32,6 @@ _LOOK_AGAIN_S = 0.02
 # Where many wait, keys that began to wait within so many seconds are one cohort.
 _LONGEST_COHORT_S = 5.0
 _MANY = 5  # batches
-_MOST_SPANS = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,35 +87,6 @@ class Result:
 
 
 @dataclass(slots=True)
-class Span:
-    """Events that arrived between two moments, spread as the curve says."""
-
-    start_s: float
-    end_s: float
-    events: float
-
-
-@dataclass(slots=True)
-class Cohort:
-    """Keys that wait, by class of people, with the events so far; since `open_s` their people send more."""
-
-    keys: tuple[float, ...]
-    creates: float  # of them, for people the org does not have
-    spans: tuple[Span, ...]
-    open_s: float
-
-    @property
-    def size(self) -> float:
-        """Number of keys."""
-        return sum(self.keys)
-
-    def part(self, share: float) -> "Cohort":
-        """Return a share (0 to 1) of it."""
-        spans = tuple(Span(span.start_s, span.end_s, span.events * share) for span in self.spans)
-        return Cohort(tuple(keys * share for keys in self.keys), self.creates * share, spans, self.open_s)
-
-
-@dataclass(slots=True)
 class _Batch:
     """A claimed batch: requests still to be written, as numbers of records, and calls made so far."""
 
@@ -128,35 +95,6 @@ class _Batch:
     requests: list[int]
     calls: int
     must_look_up: bool
-
-
-class Curve:
-    """Events so far at a moment, and back; the same every day, even within an hour."""
-
-    def __init__(self, weights: Sequence[float], events_a_day: float) -> None:
-        if len(weights) != HOURS or min(weights) <= 0:
-            raise ValueError("a curve has 24 weights above zero")
-        self._day = events_a_day
-        self._sums = [0.0, *(part * events_a_day / sum(weights) for part in accumulate(weights))]
-
-    def at(self, moment_s: float) -> float:
-        """Return events since the beginning."""
-        days, rest = divmod(moment_s, DAY_S)
-        hour = min(int(rest / HOUR_S), HOURS - 1)
-        within = (self._sums[hour + 1] - self._sums[hour]) * (rest / HOUR_S - hour)
-        return days * self._day + self._sums[hour] + within
-
-    def when(self, events: float) -> float:
-        """Return the moment at which so many events have come."""
-        days, rest = divmod(events, self._day)
-        hour = min(bisect_right(self._sums, rest) - 1, HOURS - 1)
-        part = (rest - self._sums[hour]) / (self._sums[hour + 1] - self._sums[hour])
-        return days * DAY_S + (hour + part) * HOUR_S
-
-    def rate(self, moment_s: float) -> float:
-        """Return events a second."""
-        hour = int(moment_s % DAY_S / HOUR_S)
-        return (self._sums[hour + 1] - self._sums[hour]) / HOUR_S
 
 
 class Model:
@@ -248,15 +186,17 @@ class Model:
     def _begin_batch(self) -> float:
         """Let a deliverer claim a batch, if one may leave now; returns when to look again."""
         now_s, due, at_work = self._clock.now_s, sum(self._waiting), len(self._in_flight)
-        least = max(1, _FULL * at_work)
+        least = max(1, _FULL * at_work) if at_work < Bounds().deliverers else math.inf
         if now_s < self._closed_until_s:
             return self._closed_until_s
         if self._day.bulk_from and due >= self._day.bulk_from and now_s >= self._job_s + self._day.bulk_pause_s:
             return self._begin_job()
-        if at_work >= Bounds().deliverers:
-            return math.inf
         if due < least:
             return now_s + max(_LOOK_AGAIN_S, (least - due) / self._curve.rate(now_s))
+        return self._ask_gate(due)
+
+    def _ask_gate(self, due: float) -> float:
+        now_s = self._clock.now_s
         holder = f"deliverer-{self._holders}"
         answer = self._gate.take(CALLS_OF_BATCH, holder)
         if isinstance(answer, Wait):
@@ -304,7 +244,7 @@ class Model:
             parts.append(cohort)
             keys += cohort.size
             events += sum(span.events for span in cohort.spans)
-        batch = _together(parts, now_s)
+        batch = together(parts, now_s)
         for index, number in enumerate(batch.keys):
             self._waiting[index] = max(0.0, self._waiting[index] - number)
         self._waiting_events -= events
@@ -413,26 +353,6 @@ def _bin(wait_s: float) -> int:
     return int(math.log10(max(wait_s, _SHORTEST_S) / _SHORTEST_S) * _BINS_A_DECADE)
 
 
-def _together(cohorts: Sequence[Cohort], now_s: float) -> Cohort:
-    keys = tuple(sum(numbers) for numbers in zip(*(cohort.keys for cohort in cohorts), strict=True))
-    spans = _fewer([span for cohort in cohorts for span in cohort.spans])
-    return Cohort(keys, sum(cohort.creates for cohort in cohorts), spans, now_s)
-
-
-def _fewer(spans: list[Span]) -> tuple[Span, ...]:
-    """Return spans joined with their neighbours in time where they are many, as of what was handed back before."""
-    if len(spans) <= _MOST_SPANS:
-        return tuple(spans)
-    spans.sort(key=lambda span: (span.start_s, span.end_s))
-    size = math.ceil(len(spans) / _MOST_SPANS)
-    groups = [spans[start : start + size] for start in range(0, len(spans), size)]
-    return tuple(
-        Span(group[0].start_s, max(span.end_s for span in group), sum(span.events for span in group)) for group in groups
-    )
-
-
 def simulate(day: Day) -> Result:
     """Return what the last of the days looks like."""
     return Model(day).run()
-
-

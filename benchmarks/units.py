@@ -101,7 +101,9 @@ def _phase(before: Load, after: Load, events: int, per_s: float, *, since: int) 
     calls = {name: (count - before.calls.get(name, 0)) / events for name, count in after.calls.items()}
     cpu_us = (after.cpu_s - before.cpu_s) / events * 1e6
     most_first = dict(sorted(calls.items(), key=lambda one: -one[1]))
-    return Phase(per_s, {name: each for name, each in most_first.items() if each > 0}, cpu_us, (after.memory - since) / events)
+    return Phase(
+        per_s, {name: each for name, each in most_first.items() if each > 0}, cpu_us, (after.memory - since) / events
+    )
 
 
 def _wait(condition: Callable[[], bool], worker: Service) -> None:
@@ -115,6 +117,7 @@ def _wait(condition: Callable[[], bool], worker: Service) -> None:
 
 def report(events: int, keys: int, taken_in: Phase, delivered: Phase, kinds: dict[str, tuple[int, float]]) -> str:
     """Return the figures as Markdown."""
+
     def row(name: str, phase: Phase, unit: str) -> list[str]:
         most = ", ".join(f"{command} {each:.2f}" for command, each in list(phase.commands.items())[:_MOST_COMMANDS])
         return [
@@ -122,7 +125,14 @@ def report(events: int, keys: int, taken_in: Phase, delivered: Phase, kinds: dic
             *(f"{1e6 / phase.cpu_us:,.0f}", most),
         ]
 
-    head = ["one process", "a second", "commands an event", "Redis, an event", "events/s of one Redis core", "most of them"]
+    head = [
+        "one process",
+        "a second",
+        "commands an event",
+        "Redis, an event",
+        "events/s of one Redis core",
+        "most of them",
+    ]
     memory = ["kind of key", "keys", "bytes each", "bytes an event"]
     return "\n".join(
         [

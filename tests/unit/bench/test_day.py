@@ -4,12 +4,13 @@ import random
 from pathlib import Path
 
 import pytest
-from benchmarks.day import hourly, parsed
-from benchmarks.day_model import CURVE, FIRST_HOUR, HOURS, Curve, Day, Result, requests_for, simulate
-from benchmarks.memory import Bytes
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.cohorts import HOURS, Curve
+from benchmarks.day import hourly, parsed
+from benchmarks.day_model import CURVE, FIRST_HOUR, Day, Result, requests_for, simulate
+from benchmarks.memory import Bytes
 from pipeline.delivery.pack import Write, pack
 from pipeline.salesforce.quota import DAY_S
 
