@@ -1,4 +1,4 @@
-"""The documentation: it builds as a site, its links lead somewhere, and the commands and variables it names are there."""
+"""The documentation: it builds as a site, links lead somewhere, and the commands and variables it names are there."""
 
 import re
 import shlex
