@@ -15,6 +15,7 @@ from pipeline.delivery.merge import Part, merge
 from pipeline.delivery.org import Claims, Describes, Org
 from pipeline.delivery.outcome import Paused, RetryAt, of_failure, was_too_much
 from pipeline.delivery.pack import COLLECTION, COLLECTIONS, Collection, pack
+from pipeline.delivery.reasons import label_of
 from pipeline.delivery.report import Report
 from pipeline.delivery.shape import cast_lookups, shape
 from pipeline.delivery.work import Work, in_groups, known_at_start, unshaped
@@ -400,6 +401,10 @@ class Deliverer:
             if work.claim.key not in lost:
                 self._report.retried += len(settlement.keep)
                 self._report.dead += len(settlement.bury)
+                if settlement.keep:
+                    why = "paused" if work.verdict is None else label_of(work.verdict.reason)
+                    self._report.why_retried[why] += len(settlement.keep)
+                self._report.why_dead.update(label_of(reason) for reason in settlement.bury.values())
                 left_out.update(work.left_out(settlement))
         if left_out:
             self._inbox.count_left_out(left_out)

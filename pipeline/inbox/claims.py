@@ -74,13 +74,3 @@ class Swept:
 
     returned: int
     wake: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """What waits for one object: operations, keys in flight, seconds since the oldest arrived, dead letters."""
-
-    backlog: int
-    in_flight: int
-    oldest_s: float
-    dead_letters: int

@@ -8,9 +8,10 @@ from typing import Any, cast
 
 from redis import Redis
 
-from pipeline.inbox.claims import Appended, Batch, Claim, Empty, Settlement, Swept, Wait, Waiting
+from pipeline.inbox.claims import Appended, Batch, Claim, Empty, Settlement, Swept, Wait
 from pipeline.inbox.results import ReadResult, keep_results
 from pipeline.inbox.scripts import Script
+from pipeline.inbox.waiting import Waiting, waiting
 from pipeline.operation import Operation, decode, encode
 
 _append, _claim, _renew, _commit, _release, _sweep, _rest, _left_out, _chunk = (
@@ -135,26 +136,8 @@ class Inbox:
         _chunk(self._redis, self._base, self.bounds.chunk_s, 0, most)
 
     def waiting(self) -> Waiting:
-        """Measure what waits; counts are exact, the age is that of the oldest among the first hundred due keys."""
-        pipe = self._redis.pipeline(transaction=False)
-        pipe.hgetall(self._base + "counts")
-        pipe.zcard(self._base + "claims")
-        pipe.xlen(self._base + "dead")
-        pipe.time()
-        pipe.zrange(self._base + "ready", 0, 99)
-        pipe.zrange(self._base + "claims", 0, 99)
-        counts, in_flight, dead, (seconds, micros), ready, claimed = pipe.execute()
-        for key in (*ready, *claimed):
-            pipe.lindex(self._base + "inbox:" + key.decode(), 0)
-        arrivals = [int(entry.split(b" ", 1)[0]) for entry in pipe.execute() if entry]
-        now_ms = seconds * 1000 + micros // 1000
-        figures = {name.decode(): int(count) for name, count in counts.items()}
-        return Waiting(
-            backlog=figures.get("appended", 0) - figures.get("applied", 0) - figures.get("buried", 0),
-            in_flight=in_flight,
-            oldest_s=max(0.0, (now_ms - min(arrivals, default=now_ms)) / 1000),
-            dead_letters=dead,
-        )
+        """Measure what waits; see `inbox.waiting` for how exact it is."""
+        return waiting(self._redis, [self.object])[self.object]
 
     def count_left_out(self, left_out: Mapping[str, int]) -> None:
         """Count values that were not written: what is told of them → times.

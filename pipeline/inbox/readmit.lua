@@ -10,5 +10,6 @@
 
 if redis.call('XDEL', KEYS[1] .. 'dead', ARGV[1]) == 0 then return 0 end
 redis.call('HINCRBY', KEYS[1] .. 'counts', 'rejected', -1)
+redis.call('INCR', KEYS[1] .. 'readmitted')
 redis.call('HINCRBY', KEYS[1] .. 'counts', ARGV[2], 1)
 return 1
