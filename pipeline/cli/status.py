@@ -46,16 +46,17 @@ def measure(runtime: "Runtime") -> dict[str, Any]:
     redis = runtime.redis
     names = sorted({*objects(redis), *runtime.settings.destination.objects})
     measured = waiting(redis, names)
+    messages = queued(INGEST_QUEUE, UNREADABLE)
     quota, paused, age_s = runtime.gate.status(), runtime.pause.why(), runtime.session.age_s()
     return {
-        "backlog": {EVENTS: queued(INGEST_QUEUE), **{name: it.backlog for name, it in measured.items()}},
+        "backlog": {EVENTS: messages[INGEST_QUEUE], **{name: it.backlog for name, it in measured.items()}},
         "oldest_event_age_s": {name: round(it.oldest_s, 3) for name, it in measured.items()},
         "in_flight": {name: it.in_flight for name, it in measured.items()},
         "dead_letters": {
             EVENTS: count_dead_letters(redis, EVENTS),
             **{name: it.dead_letters for name, it in measured.items()},
         },
-        "unreadable": queued(UNREADABLE),
+        "unreadable": messages[UNREADABLE],
         "quota": {"limit": quota.limit, "used": quota.used, "budget_left": quota.budget_left},
         "session": {"age_s": None if age_s is None else round(age_s, 1)},
         "left_out": {name: told for name in names if (told := runtime.inbox(name).left_out())},

@@ -60,16 +60,19 @@ def look(redis: Redis, object_names: Collection[str] = ()) -> Snapshot:
     )
 
 
-def queued(queue: str) -> int:
-    """Count what waits in a queue at the broker, which may be another server than the state store."""
+def queued(*queues: str) -> dict[str, int]:
+    """Count what waits in queues at the broker, which may be another server than the state store."""
     from pipeline.app import app
 
+    counted = {}
     with app.connection_for_read() as connection:
-        channel: Any = connection.default_channel
-        try:
-            return int(channel.queue_declare(queue, passive=True).message_count)
-        except connection.channel_errors:  # Redis knows no empty queue
-            return 0
+        for queue in queues:
+            channel: Any = connection.default_channel  # a new one, where RabbitMQ has closed it over the last queue
+            try:
+                counted[queue] = int(channel.queue_declare(queue, passive=True).message_count)
+            except connection.channel_errors:  # Redis knows no empty queue
+                counted[queue] = 0
+    return counted
 
 
 def _events(counts: Mapping[bytes, bytes], readmitted: int) -> dict[str, int]:
