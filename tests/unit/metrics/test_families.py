@@ -1,5 +1,6 @@
 """What a scrape shows of what stands in Redis."""
 
+from dataclasses import replace
 from typing import Any
 
 import fakeredis
@@ -81,6 +82,16 @@ def test_what_waits_is_shown_by_object(redis: Redis) -> None:
     assert shown["pipeline_operations_total", "Lead", "applied"] == 1
     assert shown["pipeline_values_left_out_total", "Lead"] == 7
     assert 0 <= shown["pipeline_backlog_oldest_age_seconds", "Lead"] < 60
+
+
+def test_keys_that_share_a_value_with_a_claimed_one_are_counted_as_they_are_passed_by(redis: Redis) -> None:
+    inbox = Inbox(redis, "Lead", Bounds(linger_s=0))
+    inbox.append([operation(1)])
+    inbox.claim("d")
+    both = replace(operation(1), id="m2", match={"Email": "1@example.com", "Phone": "1"})
+    inbox.append([both, operation(3)])
+    inbox.claim("e")
+    assert scrape(redis)["pipeline_lock_waits_total", "Lead"] == 1
 
 
 def test_histograms_are_cumulative(redis: Redis) -> None:
