@@ -13,7 +13,7 @@ _LOOKED_AT = 100  # keys of those that are due first, and of those in flight, am
 class Waiting:
     """What waits for one object: operations, keys in flight, seconds since the oldest arrived, dead letters.
 
-    `counts` are its operations so far: appended, repeated, applied, buried, retried; and `lock_waits`, the due keys that
+    `counts` are its operations so far: appended, repeated, applied, buried, retried; and `lock_waits`, due keys that
     were passed by because another batch held one of their match values.
     """
 
