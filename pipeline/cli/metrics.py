@@ -23,11 +23,12 @@ def metrics(*, port: int, address: str) -> None:
     from pipeline.metrics.exporter import Exporter, serve
     from pipeline.settings import load_settings
     from pipeline.state_store import connect
+    from pipeline.tasks.ingest import queued
 
     settings = load_settings(os.environ)
     with connect(settings.redis_url, settings.sentinels) as redis:
         try:
-            server, stop = serve(Exporter(redis, settings.destination), port=port, address=address)
+            server, stop = serve(Exporter(redis, settings.destination, queued), port=port, address=address)
         except OSError as error:
             raise ConfigurationError(f"cannot listen on {address}:{port}: {error.strerror or error}") from None
         ended = threading.Event()

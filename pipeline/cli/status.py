@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.cli.flow import INGEST_QUEUE, UNREADABLE
+from pipeline.cli.flow import UNREADABLE
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -41,22 +41,21 @@ def measure(runtime: "Runtime") -> dict[str, Any]:
     from pipeline.inbox.dead_letters import EVENTS, count_dead_letters
     from pipeline.inbox.inbox import objects
     from pipeline.inbox.waiting import waiting
-    from pipeline.metrics.snapshot import queued
+    from pipeline.tasks.ingest import queued
 
     redis = runtime.redis
     names = sorted({*objects(redis), *runtime.settings.destination.objects})
     measured = waiting(redis, names)
-    messages = queued(INGEST_QUEUE, UNREADABLE)
     quota, paused, age_s = runtime.gate.status(), runtime.pause.why(), runtime.session.age_s()
     return {
-        "backlog": {EVENTS: messages[INGEST_QUEUE], **{name: it.backlog for name, it in measured.items()}},
+        "backlog": {EVENTS: queued(), **{name: it.backlog for name, it in measured.items()}},
         "oldest_event_age_s": {name: round(it.oldest_s, 3) for name, it in measured.items()},
         "in_flight": {name: it.in_flight for name, it in measured.items()},
         "dead_letters": {
             EVENTS: count_dead_letters(redis, EVENTS),
             **{name: it.dead_letters for name, it in measured.items()},
         },
-        "unreadable": messages[UNREADABLE],
+        "unreadable": queued(UNREADABLE),
         "quota": {"limit": quota.limit, "used": quota.used, "budget_left": quota.budget_left},
         "session": {"age_s": None if age_s is None else round(age_s, 1)},
         "left_out": {name: told for name in names if (told := runtime.inbox(name).left_out())},

@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 
 from pipeline.destination import Destination
 from pipeline.metrics.families import ALL_OBJECTS, Figures, about, families
-from pipeline.metrics.snapshot import look, queued
+from pipeline.metrics.snapshot import look
 from pipeline.salesforce.pause import Pause
 from pipeline.salesforce.quota import QuotaGate
 
@@ -21,10 +21,14 @@ QUEUES: Final = ("ingest", "ingest.unreadable")
 
 
 class Exporter(Collector):
-    """The figures as they are at each scrape; of a Redis that does not answer, that it does not."""
+    """The figures as they are at each scrape; of a Redis that does not answer, that it does not.
 
-    def __init__(self, redis: Redis, destination: Destination) -> None:
+    `queued` counts the messages in a queue of the broker, which may be another server.
+    """
+
+    def __init__(self, redis: Redis, destination: Destination, queued: Callable[[str], int]) -> None:
         self._redis = redis
+        self._queued = queued
         self._objects = destination.objects
         self._gate = QuotaGate(redis, share=destination.quota.share, reserve=destination.quota.reserve)
         self._pause = Pause(redis)
@@ -40,13 +44,23 @@ class Exporter(Collector):
         yield from families(figures)
 
     def measure(self) -> Figures:
-        """Look at everything: eight round trips to the state store, and a connection to the broker for two queues."""
+        """Look at everything: eight round trips to the state store, and a question to the broker for each queue."""
         return Figures(
             snapshot=look(self._redis, self._objects),
             quota=self._gate.status(),
             paused=self._paused(),
-            queued=_counted(),
+            queued=self._messages(),
         )
+
+    def _messages(self) -> dict[str, int]:
+        try:
+            return {queue: self._queued(queue) for queue in QUEUES}
+        except (
+            OperationalError,
+            RedisError,
+            OSError,
+        ):  # the broker's; what the state store tells is shown all the same
+            return {}
 
     def _paused(self) -> frozenset[tuple[str, str]]:
         held = self._pause.held_objects()
@@ -55,13 +69,6 @@ class Exporter(Collector):
         if everything is not None:
             paused.add((ALL_OBJECTS, "hand" if everything.next_probe_ms is None else "salesforce"))
         return frozenset(paused)
-
-
-def _counted() -> dict[str, int]:
-    try:
-        return queued(*QUEUES)
-    except (OperationalError, OSError):  # the broker may be another server than the state store
-        return {}
 
 
 def serve(collector: Collector, *, port: int, address: str) -> tuple[WSGIServer, Callable[[], None]]:

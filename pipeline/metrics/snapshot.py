@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
 from redis import Redis
 
@@ -58,21 +58,6 @@ def look(redis: Redis, object_names: Collection[str] = ()) -> Snapshot:
         beat_s=None if beat is None else float(beat),
         workers=_workers(heard, seconds - HEARD_WITHIN_S),
     )
-
-
-def queued(*queues: str) -> dict[str, int]:
-    """Count what waits in queues at the broker, which may be another server than the state store."""
-    from pipeline.app import app
-
-    counted = {}
-    with app.connection_for_read() as connection:
-        for queue in queues:
-            channel: Any = connection.default_channel  # a new one, where RabbitMQ has closed it over the last queue
-            try:
-                counted[queue] = int(channel.queue_declare(queue, passive=True).message_count)
-            except connection.channel_errors:  # Redis knows no empty queue
-                counted[queue] = 0
-    return counted
 
 
 def _events(counts: Mapping[bytes, bytes], readmitted: int) -> dict[str, int]:

@@ -18,7 +18,7 @@ ALLOWED = {
     "salesforce": set(),
     "delivery": {"inbox", "salesforce"},
     "review": {"events", "mapping", "inbox", "delivery", "salesforce"},
-    "metrics": {"inbox", "delivery", "salesforce", "app", "version"},
+    "metrics": {"inbox", "delivery", "salesforce", "version"},
     "tasks": {"events", "mapping", "inbox", "delivery", "salesforce", "metrics"},
     "emulator": set(),
     "local": set(),

@@ -17,10 +17,10 @@ from pipeline.destination import Destination
 from pipeline.inbox.inbox import Inbox
 from pipeline.local import LocalRedis, LocalStack, connect_producer, wait_until
 from pipeline.local.service import pipeline_command
-from pipeline.metrics import exporter
 from pipeline.metrics.exporter import Exporter, serve
 from pipeline.metrics.history import history, sample
 from pipeline.operation import Operation
+from pipeline.tasks.ingest import queued
 from tests.integration.environment import Environment
 
 OPTED_IN = {"Salesforce": True}
@@ -46,7 +46,7 @@ def read(url: str) -> dict[str, float]:
 
 @contextmanager
 def scraped(redis: Redis) -> Iterator[str]:
-    server, stop = serve(Exporter(redis, Destination()), port=0, address="127.0.0.1")
+    server, stop = serve(Exporter(redis, Destination(), queued), port=0, address="127.0.0.1")
     try:
         yield f"http://127.0.0.1:{server.server_port}/metrics"
     finally:
@@ -100,13 +100,11 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
 
 
 def test_a_scrape_takes_as_many_round_trips_however_much_there_is_and_searches_no_keys(
-    redis_server: LocalRedis, redis_client: Redis, sent: list[bytes], monkeypatch: pytest.MonkeyPatch
+    redis_server: LocalRedis, redis_client: Redis, sent: list[bytes]
 ) -> None:
-    monkeypatch.setattr(exporter, "queued", lambda *_: {})  # of the state store alone
-
     def cost() -> int:
         client = redis_library.Redis.from_url(redis_server.url)
-        looking = Exporter(client, Destination())
+        looking = Exporter(client, Destination(), lambda _: 0)
         looking.measure()
         sent.clear()
         looking.measure()

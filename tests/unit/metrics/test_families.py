@@ -13,7 +13,6 @@ from pipeline.destination import Destination
 from pipeline.inbox.claims import Batch, Settlement
 from pipeline.inbox.dead_letters import Receipt, dead_letters, readmit, receive
 from pipeline.inbox.inbox import Bounds, Inbox
-from pipeline.metrics import exporter
 from pipeline.metrics.alive import beat_is_alive, roles_of, worker_ends, worker_is_alive
 from pipeline.metrics.exporter import Exporter
 from pipeline.metrics.tally import TOTALS, Tally
@@ -22,8 +21,7 @@ from pipeline.salesforce.pause import Pause
 
 
 @pytest.fixture
-def redis(monkeypatch: pytest.MonkeyPatch) -> Redis:
-    monkeypatch.setattr(exporter, "queued", lambda *queues: dict.fromkeys(queues, 7))
+def redis() -> Redis:
     return fakeredis.FakeRedis()
 
 
@@ -42,7 +40,7 @@ def operation(number: int) -> Operation:
 
 def page(redis: Redis) -> str:
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(Exporter(redis, Destination()))
+    registry.register(Exporter(redis, Destination(), lambda _: 7))
     return generate_latest(registry).decode()
 
 
