@@ -95,7 +95,9 @@ def _unknown(runtime: "Runtime", message_id: str) -> str:
     from pipeline.inbox.trace import is_known
 
     if is_known(runtime.redis, message_id):
-        return "it was taken in, but with `trace: false` in destination.yaml or by an older version: nothing more is known of it"
+        return (
+            "it was taken in, but with `trace: false` in destination.yaml or by an older version: nothing more is known"
+        )
     return (
         "no event of this messageId was taken in within the last 24 hours. It may still be in the queue (`pipeline "
         "status` counts what is), it may never have been sent, or it went under another messageId"
