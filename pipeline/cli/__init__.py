@@ -2,14 +2,11 @@
 
 import difflib
 import importlib
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import click
 
 from pipeline.errors import ConfigurationError, PipelineError
-
-_PACKAGE = "event-pipeline-salesforce"
 
 # name → (module, one line of help). `pipeline --help` prints the line without importing the module.
 _COMMANDS = {
@@ -19,6 +16,8 @@ _COMMANDS = {
     "preview": ("preview", "Show what events would write, without writing it."),
     "send": ("send", "Send events from a JSON Lines file."),
     "status": ("status", "Show what waits, what is in flight, and what the quota allows."),
+    "trace": ("trace", "Show where one event is, or what became of it."),
+    "metrics": ("metrics", "Serve figures of all of it to Prometheus."),
     "dead-letters": ("dead_letters", "Show what could not be delivered and why; retry, export or drop it."),
     "pause": ("pause", "Hold delivery back, of everything or of one object; events are still taken in."),
     "resume": ("pause", "End a pause, and try the org at once."),
@@ -112,11 +111,9 @@ def _advice(error: Exception) -> str:
 def _print_version(ctx: click.Context, _: click.Parameter, is_asked: bool) -> None:
     if not is_asked or ctx.resilient_parsing:
         return
-    try:
-        number = version(_PACKAGE)
-    except PackageNotFoundError:
-        number = "(run from a source tree that is not installed)"
-    click.echo(f"pipeline {number}")
+    from pipeline.version import installed_version
+
+    click.echo(f"pipeline {installed_version() or '(run from a source tree that is not installed)'}")
     ctx.exit()
 
 

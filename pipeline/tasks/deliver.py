@@ -130,14 +130,15 @@ def _closed_for(object_name: str, token: str, runtime: "Runtime") -> tuple[float
 
 def _deliver_batch(batch: "Batch", inbox: "Inbox", token: str, report: "Report", runtime: "Runtime") -> None:
     from pipeline.delivery.deliverer import Deliverer
+    from pipeline.delivery.report import Report
 
-    before = report.calls
+    done = Report(report.object)
     deliverer = Deliverer(
         inbox,
         runtime.org,
         runtime.describes,
         # The first calls were taken before the claim; what a batch needs beyond them is asked for one by one.
-        may_spend=lambda: report.calls - before < _CALLS or runtime.gate.spend_one(),
+        may_spend=lambda: done.calls < _CALLS or runtime.gate.spend_one(),
         is_waiting=lambda other, key: runtime.inbox(other).holds(key),
         is_ending=is_draining,
         # A write whose answer was lost is given the time that an answer is waited for.
@@ -145,18 +146,20 @@ def _deliver_batch(batch: "Batch", inbox: "Inbox", token: str, report: "Report",
         interruptions=(SoftTimeLimitExceeded, RedisError),
     )
     try:
-        paused = deliverer.deliver(batch, report)
+        paused = deliverer.deliver(batch, done)
     except SoftTimeLimitExceeded:
-        report.why = "cut short"
+        done.why = "cut short"
         return
     finally:
-        unspent = max(0, _CALLS - (report.calls - before))
-        runtime.gate.give_back(unspent, token)
+        report.add(done)
+        runtime.gate.give_back(max(0, _CALLS - done.calls), token)
+        runtime.tally.count_batch(len(batch.claims), done)
+        runtime.tally.write(runtime.redis)
     if paused is None:
-        if report.calls > before:  # a batch that needed no call has not learned whether the org is well
+        if done.calls:  # a batch that needed no call has not learned whether the org is well
             runtime.pause.clear()
-        if report.why:
-            log.warning("object=%s operations wait: %s", inbox.object, report.why)
+        if done.why:
+            log.warning("object=%s operations wait: %s", inbox.object, done.why)
         return
     runtime.pause.close(paused)
     report.why = paused.reason
