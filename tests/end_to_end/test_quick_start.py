@@ -28,10 +28,10 @@ app.send_task("pipeline.sync_quota", queue="upkeep")
 ANY_PORTS = " --redis-port 0 --emulator-port 0 --flower-port 0"
 STAYS = re.compile(r"^pipeline (up|worker .*)$", re.MULTILINE)
 # What only looks may be asked until it shows what the page says: delivery takes its moment.
-LOOKS = re.compile(r'^(pipeline (status|dead-letters list)|curl -s "[^"]+/records/\w+"|celery .*)$')
+LOOKS = re.compile(r'^(pipeline (status|trace .*|dead-letters list)|curl -s "[^"]+/records/\w+"|celery .*)$')
 # Not the reader's machine: there is no .venv here, and `make demo` has a test of its own.
 NOT_RUN = re.compile(r"^(make demo|\. \.venv/bin/activate.*)$", re.MULTILINE)
-VARIES = re.compile(r"\d[\d,.]*|@\S+|\b00Q\w{15}")
+VARIES = re.compile(r"\b00Q\w{15}\b|\b[\da-f]{8}\b|\d[\d,.]*|@\S+")
 
 
 @dataclass
@@ -89,7 +89,7 @@ class Reader:
 
 
 def missing(shown: str, expected: str) -> list[str]:
-    """Return the lines of the page that are not among those that came; numbers, Ids and host names may be others."""
+    """Return the lines of the page that are not among those that came; numbers, Ids and host names vary."""
     came = [alike(line) for line in shown.splitlines()]
     return [line for line in expected.splitlines() if line.strip() and not any(alike(line) in one for one in came)]
 
