@@ -7,6 +7,7 @@ from kombu import Queue
 from kombu.transport import TRANSPORT_ALIASES
 
 from pipeline import settings
+from pipeline.settings.secrets import accepts_unsigned, message_keys
 
 # Kombu's own transport can lose a message whose worker is killed right after taking it; see pipeline/broker.py.
 # Registered by scheme, because kombu goes by it for TLS and for the next of several addresses.
@@ -16,10 +17,19 @@ TRANSPORT_ALIASES["sentinel"] = "pipeline.broker:SentinelTransport"
 # A producer needs only this.
 broker_url = settings.broker_url(os.environ)
 
-# JSON only: a message can carry data, never code.
+# JSON only: a message can carry data, never code. With a key, signed JSON only.
 task_serializer = "json"
 accept_content = ["json"]
 event_serializer = "json"
+if _message_keys := message_keys(os.environ):
+    from pipeline.signing import SERIALIZER, register_signing
+
+    register_signing(_message_keys)
+    task_serializer = SERIALIZER
+    accept_content = [SERIALIZER, "json"] if accepts_unsigned(os.environ) else [SERIALIZER]
+
+# What is no message for this version is set aside, neither dropped nor quoted in a log.
+worker_consumer = "pipeline.consumer:Consumer"
 
 # Nobody reads results through Redis; what a delivery did travels in its event, to Flower.
 task_ignore_result = True

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 import click
 
 from pipeline.errors import ConfigurationError
+from pipeline.settings.secrets import given
 
 _STATE_SAVED_EVERY_MS = 60_000  # what a killed Flower forgets at most
 
@@ -62,8 +63,11 @@ def flower(*, address: str, port: int, state: str) -> None:
     FLOWER_BASIC_AUTH (user:password, several separated by commas) is required unless it listens on loopback only.
     """
     check_flower_access(address, os.environ)
-    if not os.environ.get("FLOWER_BASIC_AUTH"):
-        os.environ.pop("FLOWER_BASIC_AUTH", None)  # Flower takes an empty one for a password that nobody knows
+    # Flower reads the variable itself, no file, and takes an empty one for a password that nobody knows.
+    credentials = given(os.environ, "FLOWER_BASIC_AUTH")
+    os.environ.pop("FLOWER_BASIC_AUTH", None)
+    if credentials:
+        os.environ["FLOWER_BASIC_AUTH"] = credentials
     _become_celery(
         [
             "flower",
@@ -79,7 +83,7 @@ def flower(*, address: str, port: int, state: str) -> None:
 
 def check_flower_access(address: str, environ: Mapping[str, str]) -> None:
     """Raise ConfigurationError if Flower would be open to others without a password."""
-    credentials = environ.get("FLOWER_BASIC_AUTH", "")
+    credentials = given(environ, "FLOWER_BASIC_AUTH")
     if not credentials:
         if not _is_loopback(address):
             raise ConfigurationError(

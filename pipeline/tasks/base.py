@@ -7,6 +7,7 @@ from typing import Any
 from celery import Task
 
 from pipeline.events.stamp import stamp
+from pipeline.message_format import FORMAT, FORMAT_HEADER
 
 
 class PipelineTask(Task):  # type: ignore[type-arg]  # generic in its stubs only
@@ -16,6 +17,7 @@ class PipelineTask(Task):  # type: ignore[type-arg]  # generic in its stubs only
         """Send the task; see celery.app.task.Task.apply_async for the options."""
         options["argsrepr"] = self.shown(args or ())
         options["kwargsrepr"] = "{}"
+        options["headers"] = {**(options.get("headers") or {}), FORMAT_HEADER: FORMAT}
         return super().apply_async(args, kwargs, *positional, **options)
 
     def shown(self, args: Sequence[Any]) -> str:

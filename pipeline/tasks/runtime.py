@@ -32,7 +32,9 @@ class Runtime:
         self.planner = compile_plan(destination)
         self.gate = QuotaGate(self.redis, share=destination.quota.share, reserve=destination.quota.reserve)
         self.pause = Pause(self.redis)
-        self.session = SessionStore(self.redis, settings.credentials, endpoint_url=settings.endpoint_url)
+        self.session = SessionStore(
+            self.redis, settings.credentials, endpoint_url=settings.endpoint_url, secret_keys=settings.secret_keys
+        )
         transport = Transport(endpoint_url=settings.endpoint_url, read_timeout_s=destination.salesforce.timeout)
         self.org = Org(
             self.session,
