@@ -63,8 +63,11 @@ class _LazyGroup(click.Group):
         except PipelineError as error:
             raise Failure(str(error)) from None
         except _unreachable() as error:
+            from pipeline.redis_faults import told
+
             raise Failure(
-                f"Redis does not answer ({type(error).__name__}). Start it, or set PIPELINE_REDIS_URL "
+                told(error)
+                or f"Redis does not answer ({type(error).__name__}). Start it, or set PIPELINE_REDIS_URL "
                 "(and PIPELINE_BROKER_URL, if the queue is elsewhere) to where it is."
             ) from None
 
@@ -73,9 +76,10 @@ def _unreachable() -> tuple[type[Exception], ...]:
     """Name the errors that mean a server did not answer; evaluated only once an error is there."""
     from kombu.exceptions import OperationalError
     from redis.exceptions import ConnectionError as RedisConnectionError
+    from redis.exceptions import NoPermissionError
     from redis.exceptions import TimeoutError as RedisTimeoutError
 
-    return OperationalError, RedisConnectionError, RedisTimeoutError
+    return OperationalError, RedisConnectionError, RedisTimeoutError, NoPermissionError
 
 
 def _print_version(ctx: click.Context, _: click.Parameter, is_asked: bool) -> None:
