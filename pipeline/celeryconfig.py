@@ -106,8 +106,11 @@ worker_redirect_stdouts = False
 # Several beats are safe: RedBeat keeps the schedule and a lock in Redis.
 beat_scheduler = "pipeline.beat:Scheduler"
 _state_sentinels = settings.state_sentinels(os.environ)
-redbeat_redis_url = "redis-sentinel://" if _state_sentinels else settings.redis_url(os.environ)
-redbeat_redis_options: dict[str, Any] = _state_sentinels.redbeat_options if _state_sentinels else {"socket_timeout": 10}
+# The password apart: Flower hides what is called so, and shows this address.
+redbeat_redis_url, _password = settings.without_password(settings.redis_url(os.environ))
+redbeat_redis_options: dict[str, Any] = {"socket_timeout": 10, "password": _password}
+if _state_sentinels:
+    redbeat_redis_url, redbeat_redis_options = "redis-sentinel://", _state_sentinels.redbeat_options
 redbeat_key_prefix = "pipeline:redbeat:"
 # A killed beat holds its lock for this long (25 minutes by default); tighter values make beats crash in turn.
 redbeat_lock_timeout = 30

@@ -113,5 +113,8 @@ def _delivery_queues() -> Sequence[str]:
 
 def _become_celery(arguments: Sequence[str]) -> None:
     from pipeline.app import app
+    from pipeline.logs import log_format
+
+    log_format(os.environ)  # a wrong one is said now, where it would only be a line in the log later
 
     app.start(list(arguments))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from pipeline.destination import Destination
 from pipeline.errors import ConfigurationError
@@ -80,6 +80,16 @@ def _with_password(url: str, password: str) -> str:
         raise ConfigurationError("PIPELINE_REDIS_URL has a password, and PIPELINE_REDIS_PASSWORD is set; keep one")
     user, at, host = rest.rpartition("@") if "@" in rest.split(";", maxsplit=1)[0] else ("", "@", rest)
     return f"{scheme}://{user.rstrip(':')}:{quote(password, safe='')}{at}{host}"
+
+
+def without_password(url: str) -> tuple[str, str | None]:
+    """Return the address of a server without its password, and that: Flower shows addresses as they are configured."""
+    password = urlsplit(url).password
+    if password is None:
+        return url, None
+    scheme, _, rest = url.partition("://")
+    user, _, host = rest.rpartition("@")
+    return f"{scheme}://{user.partition(':')[0]}@{host}", unquote(password)
 
 
 def state_sentinels(environ: Mapping[str, str]) -> Sentinels | None:

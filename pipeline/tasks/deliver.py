@@ -34,7 +34,7 @@ class DeliverTask(PipelineTask):
 
     def shown(self, args: Any) -> str:
         """Show the object."""
-        return f"('{args[0]}')" if args else "()"
+        return f"('{args[0]}')" if args and str(args[0]).isidentifier() else super().shown(args)
 
 
 # Acknowledged at once and not late: it carries nothing, and whoever sweeps sends another.

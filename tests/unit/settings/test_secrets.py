@@ -6,7 +6,7 @@ import pytest
 from cryptography.fernet import Fernet
 
 from pipeline.errors import ConfigurationError
-from pipeline.settings import broker_url, load_settings, redis_url
+from pipeline.settings import broker_url, load_settings, redis_url, without_password
 from pipeline.settings.secrets import accepts_unsigned, given, given_exactly, message_keys, secret_keys
 
 
@@ -89,3 +89,15 @@ def test_unsigned_messages_are_accepted_only_where_that_is_said() -> None:
     assert accepts_unsigned({"PIPELINE_ACCEPT_UNSIGNED": "true"})
     with pytest.raises(ConfigurationError, match="true or false"):
         accepts_unsigned({"PIPELINE_ACCEPT_UNSIGNED": "yes"})
+
+
+@pytest.mark.parametrize(
+    ("url", "apart"),
+    [
+        ("redis://host:6379/0", ("redis://host:6379/0", None)),
+        ("rediss://user:p%40ss@host/1?ssl_ca_certs=/ca", ("rediss://user@host/1?ssl_ca_certs=/ca", "p@ss")),
+        ("unix://:p@/run/redis.sock", ("unix://@/run/redis.sock", "p")),
+    ],
+)
+def test_a_password_is_taken_out_of_an_address(url: str, apart: tuple[str, str | None]) -> None:
+    assert without_password(url) == apart
