@@ -43,11 +43,16 @@ lint: install  ## style and types
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
+audit:  ## look the pinned dependencies up among the known vulnerabilities (needs the network)
+	@$(PYTHON) -m venv $(VENV)-audit
+	@$(VENV)-audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit
+	@$(VENV)-audit/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip
+
 format: install  ## apply the style
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
 clean:  ## remove .venv and caches
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-audit .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-.PHONY: help install demo test bench conformance test-rabbitmq chaos lint format clean
+.PHONY: help install demo test bench conformance test-rabbitmq chaos lint audit format clean

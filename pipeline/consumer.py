@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from celery.worker.consumer import Consumer as CeleryConsumer
+from kombu import serialization
 from kombu.exceptions import KombuError
 from kombu.transport.virtual import Message as VirtualMessage
 
@@ -48,9 +49,9 @@ def why_unreadable(message: Any, *, tasks: Collection[str], accept: Collection[s
 class Consumer(CeleryConsumer):
     """Celery's consumer, which looks at a message before anything is done with it."""
 
-    def create_task_handler(self, *arguments: Any, **options: Any) -> Callable[[Any], None]:
+    def create_task_handler(self: Any, *arguments: Any, **options: Any) -> Callable[[Any], None]:
         """Return what is called with each message."""
-        handle = super().create_task_handler(*arguments, **options)
+        handle: Callable[[Any], None] = super().create_task_handler(*arguments, **options)
         accept = self.app.conf.accept_content
         content_types = {_content_type(name) for name in accept}
         # Celery's own tasks run others by name, or in a loop: nothing here sends them.
@@ -77,17 +78,18 @@ class Consumer(CeleryConsumer):
         """Set aside what only turns out to be no task when it is about to run."""
         self._set_aside(message, f"it cannot be run: {type(exc).__name__}")
 
-    def _queue_of(self, message: Any) -> str | None:
+    def _queue_of(self: Any, message: Any) -> str | None:
         named = (message.delivery_info or {}).get("routing_key")
         return next((queue.name for queue in self.task_consumer.queues if queue.name == named), None)
 
-    def _set_aside(self, message: Any, why: str) -> None:
+    def _set_aside(self: Any, message: Any, why: str) -> None:
         # A forged message may name any queue; none but ours gets a list beside it.
         queue = self._queue_of(message) or self.app.conf.task_default_queue
         aside = f"{queue}.unreadable"
         # There first and acknowledged then: killed in between, it is set aside twice.
         if isinstance(message, VirtualMessage):
-            message.channel._put(aside, message.serializable())  # noqa: SLF001  (how kombu itself gives one back)
+            channel: Any = message.channel
+            channel._put(aside, message.serializable())  # noqa: SLF001  (how kombu itself gives one back)
         else:
             with self.app.producer_or_acquire() as producer:
                 producer.publish(
@@ -103,6 +105,5 @@ class Consumer(CeleryConsumer):
 
 
 def _content_type(name: str) -> str:
-    from kombu.serialization import registry
-
-    return registry.name_to_type.get(name, name)
+    known: Any = serialization
+    return str(known.registry.name_to_type.get(name, name))

@@ -107,9 +107,11 @@ def _task_of(record: logging.LogRecord) -> tuple[str, str] | None:
     """Name the task that wrote a line, if one of the pipeline's own did."""
     from celery import current_task
 
-    if not record.name.startswith(f"{_OURS}.") or not current_task or not current_task.request.id:
+    # A proxy, which is falsy outside a task.
+    task: Any = current_task
+    if not record.name.startswith(f"{_OURS}.") or not task or not task.request.id:
         return None
-    return current_task.name, current_task.request.id
+    return task.name, task.request.id
 
 
 def _value(text: str) -> str | int | float:

@@ -1,6 +1,6 @@
 """Signed messages: who can write into the broker but has no key cannot make a worker run anything.
 
-A serializer for kombu beside its own JSON. A body is `<HMAC-SHA256 in hex>.<JSON>`; the JSON is read after the signature
+A serializer for kombu beside its own JSON. A body is `<HMAC-SHA256 in hex>.<JSON>`; the JSON is read once the signature
 was found good, and no other way. Celery's own `auth` serializer signs with certificates, which every producer would
 need a key pair for, and its content type is one that kombu also hands out unread to workers without it.
 
@@ -29,7 +29,11 @@ def sign(text: str, key: str) -> str:
 def verified(signed: str | bytes, keys: Sequence[str]) -> str:
     """Return the text that one of `keys` has signed. Raises ValueError for anything else, without quoting it."""
     raw = signed.encode() if isinstance(signed, str) else bytes(signed)
-    signature, dot, text = raw[:_SIGNATURE_CHARACTERS], raw[_SIGNATURE_CHARACTERS:][:1], raw[_SIGNATURE_CHARACTERS + 1 :]
+    signature, dot, text = (
+        raw[:_SIGNATURE_CHARACTERS],
+        raw[_SIGNATURE_CHARACTERS:][:1],
+        raw[_SIGNATURE_CHARACTERS + 1 :],
+    )
     # All are compared, and each in constant time: how long it takes tells nothing.
     good = [hmac.compare_digest(signature, _signature(text, key).encode()) for key in keys]
     if dot != b"." or not any(good):

@@ -117,4 +117,4 @@ def _become_celery(arguments: Sequence[str]) -> None:
 
     log_format(os.environ)  # a wrong one is said now, where it would only be a line in the log later
 
-    app.start(list(arguments))
+    raise SystemExit(app.start(list(arguments)))

@@ -168,7 +168,7 @@ class SessionStore:
     def _say_why_nobody_can_read_it(self) -> None:
         """Log that the stored session is of no use here because of keys, which would go unnoticed otherwise."""
         sealed = self._redis.get(KEY)
-        if sealed is None:
+        if not isinstance(sealed, bytes):
             return
         is_encrypted = sealed.startswith(_FERNET_VERSION)
         if self._cipher is None and is_encrypted:
@@ -202,4 +202,3 @@ def _fingerprint(credentials: Credentials, endpoint_url: str | None) -> str:
     """Return two bytes of a digest: enough to notice a change, too little to guess a secret from."""
     told = json.dumps([*astuple(credentials), endpoint_url]).encode()
     return hashlib.sha256(told).hexdigest()[:4]
-

@@ -143,4 +143,3 @@ def _endpoint_url(environ: Mapping[str, str]) -> str | None:
             "SALESFORCE_ENDPOINT_URL is no web address; write it as http://127.0.0.1:8080, or unset it for the real org"
         )
     return url.rstrip("/") if url else None
-

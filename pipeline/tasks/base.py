@@ -13,11 +13,10 @@ from pipeline.events.stamp import stamp
 from pipeline.logs import without_values
 from pipeline.message_format import FORMAT, FORMAT_HEADER
 
-
 log = get_task_logger(__name__)
 
 
-class TaskFailed(PipelineError):
+class TaskFailed(PipelineError):  # noqa: N818  (as ServiceFailed)
     """A mistake of the pipeline's own, by its kind: its text may quote an event, and Celery shows it everywhere."""
 
 

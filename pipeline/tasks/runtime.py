@@ -14,6 +14,7 @@ from pipeline.salesforce.pause import Pause
 from pipeline.salesforce.quota import QuotaGate
 from pipeline.salesforce.session import SessionStore
 from pipeline.salesforce.transport import Transport
+from pipeline.schema import check_schema
 from pipeline.settings import Settings, load_settings
 from pipeline.state_store import connect
 
@@ -69,8 +70,14 @@ def _auto_assign(rules: bool | str) -> str:
 
 @cache
 def runtime() -> Runtime:
-    """Return this process's runtime. Raises ConfigurationError where the environment is incomplete."""
-    return Runtime(load_settings(os.environ))
+    """Return this process's runtime.
+
+    Raises ConfigurationError where the environment is incomplete, or Redis holds the state of a newer version;
+    RedisError where that cannot be asked.
+    """
+    made = Runtime(load_settings(os.environ))
+    check_schema(made.redis)
+    return made
 
 
 # Connections must not be shared with the parent.

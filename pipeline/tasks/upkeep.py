@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from celery.bootsteps import StartStopStep
+from celery.exceptions import WorkerShutdown
 from celery.utils.log import get_task_logger
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
@@ -11,6 +12,7 @@ from redis.exceptions import RedisError
 from pipeline.app import app
 from pipeline.errors import PipelineError
 from pipeline.redis_faults import in_words
+from pipeline.schema import NewerState
 from pipeline.tasks.base import PipelineTask
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 log = get_task_logger(__name__)
 
 _SWEEP_EVERY_S = 2.0
+_EXIT_MISCONFIGURED = 2  # as the commands
 
 
 @app.task(name="pipeline.renew_session", base=PipelineTask)
@@ -68,8 +71,15 @@ class Sweeper(StartStopStep):
         self._entry: Any = None
 
     def start(self, parent: Any) -> None:
-        """Begin to sweep; what made delivery wait may be mended, now that a worker starts."""
-        _quietly(_try_again)
+        """Begin to sweep; what made delivery wait may be mended, now that a worker starts.
+
+        Raises WorkerShutdown where Redis holds the state of a newer version.
+        """
+        try:
+            _quietly(_try_again)
+        except NewerState as newer:
+            log.critical("this worker ends: %s", newer)
+            raise WorkerShutdown(_EXIT_MISCONFIGURED) from None
         self._entry = parent.timer.call_repeatedly(_SWEEP_EVERY_S, lambda: _quietly(sweep_all))
 
     def stop(self, parent: Any) -> None:  # noqa: ARG002  (celery's signature)
@@ -82,6 +92,8 @@ class Sweeper(StartStopStep):
 def _quietly(action: Callable[[], None]) -> None:
     try:
         action()
+    except NewerState:
+        raise
     except PipelineError as error:
         log.warning("upkeep did not get through: %s", error)
     except (RedisError, OperationalError, OSError) as error:

@@ -77,7 +77,8 @@ def pages(stack: LocalStack) -> Iterator[tuple[str, str]]:
     seen: dict[str, str] = {task["name"]: uuid for uuid, task in tasks.items()}
     assert set(seen) >= {"pipeline.send_events", "pipeline.deliver"}
     (worker,) = {task["worker"] for task in tasks.values()}
-    table = "/tasks/datatable?draw=1&start=0&length=1000&search[value]=&order[0][column]=0&order[0][dir]=asc&columns[0][data]=name"
+    order = "search[value]=&order[0][column]=0&order[0][dir]=asc&columns[0][data]=name"
+    table = f"/tasks/datatable?draw=1&start=0&length=1000&{order}"
     paths = ["/", "/workers", "/workers?json=1&refresh=1", f"/worker/{worker}", "/tasks", table, "/broker", "/metrics"]
     paths += ["/api/workers?refresh=1&status=1", "/api/tasks?limit=100000", "/api/task/types", "/api/queues/length"]
     paths += [f"/task/{uuid}" for uuid in seen.values()] + [f"/api/task/info/{uuid}" for uuid in seen.values()]
@@ -121,7 +122,12 @@ def finished(start_stack: Callable[..., LocalStack], tmp_path: Any) -> LocalStac
         worker.wait_until_ready()
         begun.wait_until_ready()
         events = sample()
+        # First one by itself: a short message is quoted whole, and a short query stands in the address of a request.
         file = tmp_path / "events.jsonl"
+        alone = next(one for one in events if one["type"] == "identify")
+        file.write_text(json.dumps(alone) + "\n", encoding="utf-8")
+        run(stack, "send", str(file))
+        wait_until(lambda: Inbox(admin, "Lead").counts().get("applied") == 1, what="the first lead")
         file.write_text("".join(json.dumps(event) + "\n" for event in events), encoding="utf-8")
         run(stack, "send", str(file))
         # One that nobody signed, and one whose task fails by a mistake that nothing provides for.

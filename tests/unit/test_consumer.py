@@ -23,9 +23,7 @@ class Marker:
         return setattr, (Marker, "ran", True)
 
 
-def message(
-    body: Any = BODY, kind: str = "application/json", encoding: str = "utf-8", **headers: Any
-) -> Message:  # type: ignore[type-arg]
+def message(body: Any = BODY, kind: str = "application/json", encoding: str = "utf-8", **headers: Any) -> Message:
     headers = {"task": "pipeline.send_event", "id": "1", **headers}
     return Message(body=body, content_type=kind, content_encoding=encoding, headers=headers, accept=JSON)
 

