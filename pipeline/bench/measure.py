@@ -11,14 +11,14 @@ import requests
 
 from pipeline.bench.figures import Run, Sample
 from pipeline.bench.workload import OBJECT, identify, key_of
-from pipeline.cli.flow import INGEST_QUEUE
+from pipeline.cli.flow import UNACKNOWLEDGED
 from pipeline.errors import PipelineError
 from pipeline.local import LocalStack, Service, connect_producer
+from pipeline.tasks.ingest import INGEST_QUEUE
 
 if TYPE_CHECKING:
     from redis import Redis
 
-_UNACKNOWLEDGED: Final = "unacked"  # kombu's hash of the messages that workers hold
 _POLL_S: Final = 0.02
 _SAMPLE_EVERY_S: Final = 0.25
 _STALLED_AFTER_S: Final = 120.0
@@ -93,7 +93,7 @@ class Bench:
         options = ["--concurrency", str(self.concurrency), "--hostname", f"{task}@%h", "--without-mingle"]
         worker = self.stack.begin_service(self._name(task), [*command, *options, "--without-gossip"])
         begun = self._when_it_begins(task, tasks, worker)
-        while self._redis.llen(task) or self._redis.hlen(_UNACKNOWLEDGED):
+        while self._redis.llen(task) or self._redis.hlen(UNACKNOWLEDGED):
             worker.check()
             time.sleep(_POLL_S)
         seconds = time.monotonic() - begun
@@ -175,7 +175,7 @@ class Bench:
 
     def _sample(self, at_s: float, received: int, settled: int, worker: Service) -> Sample:
         used: Any = self._redis.info("memory")
-        return Sample(at_s, received, settled, used["used_memory"] / 1e6, _group_mb(worker.pid))
+        return Sample(at_s, received, settled, used["used_memory"] / 1e6, group_mb(worker.pid))
 
     def _name(self, kind: str) -> str:
         self._workers += 1
@@ -207,7 +207,7 @@ def _warm_up(stack: LocalStack) -> None:
     held.redis.close()
 
 
-def _group_mb(group: int) -> float | None:
+def group_mb(group: int) -> float | None:
     """Return the memory of a worker and its pool, in MB, where the system tells (Linux)."""
     pages = 0
     for folder in Path("/proc").glob("[0-9]*"):
