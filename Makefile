@@ -46,7 +46,7 @@ lint: install  ## style and types
 audit:  ## look the pinned dependencies up among the known vulnerabilities (needs the network)
 	@$(PYTHON) -m venv $(VENV)-audit
 	@$(VENV)-audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit
-	@$(VENV)-audit/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip
+	@$(VENV)-audit/bin/pip-audit --strict --requirement constraints.txt --no-deps --disable-pip
 
 format: install  ## apply the style
 	@$(BIN)/ruff check --fix .
