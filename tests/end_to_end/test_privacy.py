@@ -7,6 +7,7 @@ import subprocess
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
@@ -15,7 +16,7 @@ import requests
 
 from pipeline.inbox.dead_letters import received
 from pipeline.inbox.inbox import Inbox, objects
-from pipeline.local import LocalStack, pipeline_command, wait_until
+from pipeline.local import LocalStack, free_port, pipeline_command, wait_until
 
 EVENTS = 300
 SECRETS = {
@@ -67,12 +68,18 @@ def personal_values(value: Any, name: str = "") -> Iterator[str]:
 NOBODY = {"analytics-python"}
 
 
-def pages(stack: LocalStack) -> Iterator[tuple[str, str]]:
-    """Return every page that the stack serves to people and monitors: its address and its text.
+@dataclass(frozen=True)
+class Finished:
+    """A stack after a run, where its Flower is, and the id of the session that it had with the org."""
 
-    A server that is added to the stack is added here.
-    """
-    tasks = json.loads(get(f"{stack.flower_url}/api/tasks?limit=100000"))
+    stack: LocalStack
+    flower_url: str
+    session_id: str
+
+
+def pages(flower_url: str) -> Iterator[tuple[str, str]]:
+    """Return every page of Flower: its address and its text. Another server gets a function like this one."""
+    tasks = json.loads(get(f"{flower_url}/api/tasks?limit=100000"))
     assert len(tasks) > 1
     seen: dict[str, str] = {task["name"]: uuid for uuid, task in tasks.items()}
     assert set(seen) >= {"pipeline.send_events", "pipeline.deliver"}
@@ -83,7 +90,7 @@ def pages(stack: LocalStack) -> Iterator[tuple[str, str]]:
     paths += ["/api/workers?refresh=1&status=1", "/api/tasks?limit=100000", "/api/task/types", "/api/queues/length"]
     paths += [f"/task/{uuid}" for uuid in seen.values()] + [f"/api/task/info/{uuid}" for uuid in seen.values()]
     for path in paths:
-        yield path, get(stack.flower_url + path)
+        yield path, get(flower_url + path)
 
 
 def get(url: str) -> str:
@@ -93,7 +100,7 @@ def get(url: str) -> str:
 
 
 @pytest.fixture
-def finished(start_stack: Callable[..., LocalStack], tmp_path: Any) -> LocalStack:
+def finished(start_stack: Callable[..., LocalStack], tmp_path: Any) -> Finished:
     """A stack at DEBUG after a run over the sample, with whatever can be logged in it."""
     org = tmp_path / "org.yaml"
     org.write_text(ORG, encoding="utf-8")
@@ -118,9 +125,12 @@ def finished(start_stack: Callable[..., LocalStack], tmp_path: Any) -> LocalStac
         worker = stack.begin_worker("worker-1", "--log-level", "DEBUG", "--concurrency", "1")
         beat = pipeline_command("beat", "--log-level", "DEBUG")
         begun = stack.begin_service("beat", beat, lambda one: "Acquired lock" in one.output())
-        stack._start_flower()
+        flower_url = f"http://127.0.0.1:{free_port()}"
+        flower = pipeline_command("flower", "--port", flower_url.rpartition(":")[2])
+        pages_begun = stack.begin_service("flower", flower, lambda _: answers(f"{flower_url}/healthcheck"))
         worker.wait_until_ready()
         begun.wait_until_ready()
+        pages_begun.wait_until_ready()
         events = sample()
         # First one by itself: a short message is quoted whole, and a short query stands in the address of a request.
         file = tmp_path / "events.jsonl"
@@ -138,8 +148,14 @@ def finished(start_stack: Callable[..., LocalStack], tmp_path: Any) -> LocalStac
         wait_until(lambda: sum(one.waiting().backlog for one in inboxes) == 0, what="the delivery")
         wait_until(lambda: "a task failed" in worker.output(), what="the failing task")
         session = json.loads(admin.get("pipeline:session") or b"{}")
-        stack.env["SESSION"] = session["session_id"]
-    return stack
+    return Finished(stack, flower_url, session["session_id"])
+
+
+def answers(url: str) -> bool:
+    try:
+        return requests.get(url, timeout=1).ok
+    except requests.ConnectionError:
+        return False
 
 
 # Arguments that `deliver` cannot work with, and an error of which the text is a person's address.
@@ -154,19 +170,19 @@ def run(stack: LocalStack, *arguments: str, is_pipeline: bool = True) -> None:
     subprocess.run(command, env=stack.env, cwd=stack.folder, check=True, capture_output=True)
 
 
-def test_no_log_and_no_page_of_a_whole_run_shows_anybody_s_data_or_a_secret(finished: LocalStack) -> None:
-    sought = {*SECRETS.values(), finished.env["SESSION"], "failing.person@example.com"}
+def test_no_log_and_no_page_of_a_whole_run_shows_anybody_s_data_or_a_secret(finished: Finished) -> None:
+    sought = {*SECRETS.values(), finished.session_id, "failing.person@example.com"}
     sought |= set(personal_values(sample())) - NOBODY
     assert len(sought) > EVENTS
     # The longest first: what is told is the most that was found.
     pattern = re.compile("|".join(re.escape(one) for one in sorted(sought, key=len, reverse=True)))
-    logs = {file.name: file.read_text(errors="replace") for file in finished.folder.rglob("*.log")}
+    logs = {file.name: file.read_text(errors="replace") for file in finished.stack.folder.rglob("*.log")}
     assert set(logs) >= {"worker-1.log", "beat.log", "flower.log", "emulator.log"}
     found = {}
-    for name, text in itertools.chain(logs.items(), pages(finished)):
+    for name, text in itertools.chain(logs.items(), pages(finished.flower_url)):
         # Words as they stand, and as addresses and JSON write them.
         for written in (text, urllib.parse.unquote_plus(text), text.replace("\\u0040", "@")):
             if match := pattern.search(written):
                 found[name] = written[max(0, match.start() - 150) : match.end() + 50]
     assert not found
-    assert len(requests.get(f"{finished.emulator_url}/_emulator/records/Lead", timeout=10).json()) > 50
+    assert len(requests.get(f"{finished.stack.emulator_url}/_emulator/records/Lead", timeout=10).json()) > 50
