@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from celery.worker.consumer import Consumer as CeleryConsumer
-from kombu import serialization
+from kombu import Queue, serialization
 from kombu.exceptions import KombuError
 from kombu.transport.virtual import Message as VirtualMessage
 
@@ -95,7 +95,7 @@ class Consumer(CeleryConsumer):
                 producer.publish(
                     message.body,
                     routing_key=aside,
-                    declare=[self.app.amqp.Queue(aside)],
+                    declare=[Queue(aside)],
                     headers=message.headers,
                     content_type=message.content_type or "application/octet-stream",
                     content_encoding=message.content_encoding or "binary",

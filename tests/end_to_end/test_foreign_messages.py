@@ -12,8 +12,10 @@ from typing import Any
 import requests
 import yaml
 
-from pipeline.local import LocalStack, Service, pipeline_command, wait_until
+from pipeline import app, send_event
+from pipeline.local import LocalStack, Service, connect_producer, pipeline_command, wait_until
 from pipeline.signing import sign
+from pipeline.tasks.ingest import queued
 
 KEY, FORMER_KEY = "k" * 32, "f" * 32
 EVENT = {"type": "identify", "userId": "u1", "integrations": {"Salesforce": True}}
@@ -107,6 +109,16 @@ def test_what_nobody_with_a_key_has_signed_is_set_aside_counted_and_never_run(
     assert "@example.com" not in worker.output()
     assert "deploy workers before producers" in worker.output()
     worker.check()
+
+
+def test_a_task_of_a_newer_version_is_set_aside_whatever_the_broker(start_stack: Callable[..., LocalStack]) -> None:
+    stack = start_stack(workers={"worker-1": ("--concurrency", "1")}, has_beat=False)
+    connect_producer(stack.broker_url)
+    app.send_task("pipeline.of_tomorrow", ({**EVENT, "traits": {"email": "later@example.com"}},), queue="ingest")
+    send_event.delay({**EVENT, "traits": {"email": "now@example.com"}})
+    wait_until(lambda: emails(stack) == {"now@example.com"}, what="what this version knows")
+    wait_until(lambda: queued("ingest.unreadable") == 1, what="what it does not know to be set aside")
+    assert "@example.com" not in stack.workers["worker-1"].output()
 
 
 def emails(stack: LocalStack) -> set[str]:
