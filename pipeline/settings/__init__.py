@@ -68,7 +68,7 @@ def redis_url(environ: Mapping[str, str]) -> str:
     PIPELINE_REDIS_PASSWORD is put into it where it has none, so that the password can come from a file of its own.
     """
     url = given(environ, "PIPELINE_REDIS_URL") or DEFAULT_REDIS_URL
-    if not url.startswith(_REDIS_SCHEMES):
+    if not url.startswith(_REDIS_SCHEMES) or not _names_a_database(url):
         raise ConfigurationError(f"PIPELINE_REDIS_URL is no Redis address; write it as {DEFAULT_REDIS_URL}")
     password = given(environ, "PIPELINE_REDIS_PASSWORD")
     return url if password is None else _with_password(url, password)
@@ -90,6 +90,17 @@ def without_password(url: str) -> tuple[str, str | None]:
     scheme, _, rest = url.partition("://")
     user, _, host = rest.rpartition("@")
     return f"{scheme}://{user.partition(':')[0]}@{host}", unquote(password)
+
+
+def _names_a_database(url: str) -> bool:
+    """Tell whether the port and the database of a server's address are numbers; Sentinels are read elsewhere."""
+    if not url.startswith(("redis://", "rediss://")):
+        return True
+    try:
+        parts = urlsplit(url)
+        return parts.port != 0 and (parts.path.strip("/") or "0").isdecimal()
+    except ValueError:
+        return False
 
 
 def state_sentinels(environ: Mapping[str, str]) -> Sentinels | None:

@@ -33,6 +33,8 @@ class PipelineTask(Task):  # type: ignore[type-arg]  # generic in its stubs only
             log.error("a task failed:\n%s", without_values(bug))  # noqa: TRY400  (a traceback quotes values)
             raise TaskFailed(type(bug).__name__) from None
 
+    Request = "pipeline.tasks.private_request:PrivateRequest"  # by name: a producer does not load what workers run
+
     def apply_async(self, args: Any = None, kwargs: Any = None, *positional: Any, **options: Any) -> Any:
         """Send the task; see celery.app.task.Task.apply_async for the options."""
         options["argsrepr"] = self.shown(args or ())

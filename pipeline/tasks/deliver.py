@@ -1,7 +1,6 @@
 """Deliver: woken for one object, bring batches of its waiting operations to the org until nothing is due."""
 
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from celery.exceptions import SoftTimeLimitExceeded
@@ -131,14 +130,15 @@ def _closed_for(object_name: str, token: str, runtime: "Runtime") -> tuple[float
 
 def _deliver_batch(batch: "Batch", inbox: "Inbox", token: str, report: "Report", runtime: "Runtime") -> None:
     from pipeline.delivery.deliverer import Deliverer
+    from pipeline.delivery.report import Report
 
-    before, begun, counted = report.calls, time.monotonic(), replace(report)
+    begun, done = time.monotonic(), Report(report.object)
     deliverer = Deliverer(
         inbox,
         runtime.org,
         runtime.describes,
         # The first calls were taken before the claim; what a batch needs beyond them is asked for one by one.
-        may_spend=lambda: report.calls - before < _CALLS or runtime.gate.spend_one(),
+        may_spend=lambda: done.calls < _CALLS or runtime.gate.spend_one(),
         is_waiting=lambda other, key: runtime.inbox(other).holds(key),
         is_ending=is_draining,
         # A write whose answer was lost is given the time that an answer is waited for.
@@ -146,19 +146,21 @@ def _deliver_batch(batch: "Batch", inbox: "Inbox", token: str, report: "Report",
         interruptions=(SoftTimeLimitExceeded, RedisError),
     )
     try:
-        paused = deliverer.deliver(batch, report)
+        paused = deliverer.deliver(batch, done)
     except SoftTimeLimitExceeded:
-        report.why = "cut short"
+        done.why = "cut short"
         return
     finally:
-        _log_batch(batch, report, counted, begun)
-        unspent = max(0, _CALLS - (report.calls - before))
-        runtime.gate.give_back(unspent, token)
+        _log_batch(batch, done, begun)
+        report.add(done)
+        runtime.gate.give_back(max(0, _CALLS - done.calls), token)
+        runtime.tally.count_batch(len(batch.claims), done)
+        runtime.tally.write(runtime.redis)
     if paused is None:
-        if report.calls > before:  # a batch that needed no call has not learned whether the org is well
+        if done.calls:  # a batch that needed no call has not learned whether the org is well
             runtime.pause.clear()
-        if report.why:
-            log.warning("object=%s operations wait: %s", inbox.object, report.why)
+        if done.why:
+            log.warning("object=%s operations wait: %s", inbox.object, done.why)
         return
     runtime.pause.close(paused)
     report.why = paused.reason
@@ -170,9 +172,9 @@ def _finished(report: "Report", started: float) -> "Report":
     return report
 
 
-def _log_batch(batch: "Batch", report: "Report", before: "Report", begun: float) -> None:
+def _log_batch(batch: "Batch", report: "Report", begun: float) -> None:
     """Log what one batch did, by its id: the beginning of its claim's token."""
     figures = ("claimed", "created", "updated", "deleted", "retried", "dead", "calls")
-    done = " ".join(f"{name}={getattr(report, name) - getattr(before, name)}" for name in figures)
+    done = " ".join(f"{name}={getattr(report, name)}" for name in figures)
     ms = round((time.monotonic() - begun) * 1000)
     log.info("batch=%s object=%s %s keys=%d ms=%d", batch.token[:8], report.object, done, len(batch.claims), ms)

@@ -167,6 +167,7 @@ def test_the_package_ships_what_it_reads_at_run_time() -> None:
     for package, name in [
         ("pipeline.data", "sdk_events.jsonl"),
         ("pipeline.cli", "demo.yaml"),
+        ("pipeline.metrics", "sample.lua"),
         ("pipeline", "py.typed"),
     ]:
         assert (files(package) / name).is_file(), name

@@ -123,5 +123,5 @@ def test_a_certificate_of_another_authority_and_a_wrong_password_are_told_as_wha
     not_sent = secured.run("status", user="producer", authority=other)
     assert "certificate" in not_sent.stderr
     wrong = secured.run("status", user="nobody")
-    assert "name or the password" in wrong.stderr
+    assert "refuses the login" in wrong.stderr
     assert "nobody-password" not in refused.stderr + wrong.stderr
