@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,11 @@ EVENT = (
     '{"type": "identify", "userId": "u1", "traits": {"email": "ada@example.com"}, "integrations": {"Salesforce": true}}'
 )
 TRACK = '{"type": "track", "event": "Looked", "userId": "u1", "integrations": {"Salesforce": true}}'
+PRODUCER = """
+import json
+from pipeline import send_events
+send_events.delay([json.loads(line) for line in open("events.jsonl")])
+"""
 INVALID = '{"type": "identify"}'
 READS = "actions:\n  - {on: {type: track}, operation: read, object: Contact, match: {userId: LastName}, fields: [Id]}\n"
 
@@ -31,10 +37,16 @@ class Secured:
     def address(self, user: str, authority: Path | None = None) -> str:
         return f"rediss://{user}@{LOOPBACK}:{self._port}/0?ssl_ca_certs={authority or self._authority}"
 
-    def run(self, *arguments: str, user: str = "pipeline", authority: Path | None = None) -> Any:
+    def produce(self) -> Any:
+        """Send the events of `events.jsonl` as a producer does, from Python."""
+        return self.run("-c", PRODUCER, user="producer", is_pipeline=False)
+
+    def run(
+        self, *arguments: str, is_pipeline: bool = True, user: str = "pipeline", authority: Path | None = None
+    ) -> Any:
         address = {"PIPELINE_REDIS_URL": self.address(user, authority), "PIPELINE_REDIS_PASSWORD": f"{user}-password"}
         env = {**self.stack.env, **address, "PIPELINE_BROKER_URL": ""}
-        command = pipeline_command(*arguments)
+        command = pipeline_command(*arguments) if is_pipeline else [sys.executable, *arguments]
         return subprocess.run(command, env=env, cwd=self.stack.folder, capture_output=True, text=True, check=False)
 
 
@@ -63,13 +75,14 @@ def test_everything_runs_over_tls_with_the_documented_rights_and_is_denied_nothi
     worker = stack.begin_worker("worker-1", "--concurrency", "1")
     beat = stack.begin_service("beat", pipeline_command("beat"), lambda beat: "Acquired lock" in beat.output())
     (stack.folder / "events.jsonl").write_text(f"{EVENT}\n{TRACK}\n{INVALID}\n", encoding="utf-8")
-    sent = secured.run("send", "events.jsonl", user="producer")
+    sent = secured.produce()
     assert sent.returncode == 0, sent.stderr
     worker.wait_until_ready()
     beat.wait_until_ready()
     leads = f"{stack.emulator_url}/_emulator/records/Lead"
     wait_until(lambda: len(requests.get(leads, timeout=10).json()) == 1, what="the lead")
     for command in (
+        ("send", "events.jsonl"),
         ("status", "--json"),
         ("check",),
         ("preview", "events.jsonl"),
