@@ -25,7 +25,9 @@ from pipeline.salesforce.describe import DescribeCache
 from pipeline.salesforce.session import SessionStore
 from pipeline.salesforce.transport import Transport
 
-OBJECTS = ("Lead", "Account")
+OBJECTS = ("Lead", "Account", "Contact")
+# Contacts are found by an external ID, so that they are upserted without a lookup.
+ORG = "objects: [{name: Contact, fields: [{name: Key__c, type: string, length: 40, external_id: true, unique: true}]}]"
 WORKERS = 3
 # Well formed, and nobody's: Salesforce refuses whatever is written with it.
 NOBODY = ids.canonical("005Em0000000zzz")
@@ -38,7 +40,7 @@ OPERATIONS = st.tuples(
     st.sampled_from(["one", "two", "three"]),
     st.sampled_from(["upsert", "upsert", "upsert", "update", "delete"]),
     FIELDS,
-    st.booleans(),  # whether an account's name is told, without which none can be created
+    st.booleans(),  # whether the name of an account or contact is told, without which none can be created
     st.integers(0, 9).map(lambda drawn: drawn == 0),  # whether Salesforce refuses it
 )
 # Batches one after the other; what is in one batch arrives in any order and is taken by several workers.
@@ -109,23 +111,29 @@ class System:
 
 
 @pytest.fixture(scope="module")
-def systems() -> Iterator[tuple[System, System]]:
+def systems(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[System, System]]:
+    org = tmp_path_factory.mktemp("org") / "org.yaml"
+    org.write_text(ORG, encoding="utf-8")
     with (
         LocalRedis() as server,
         Redis.from_url(server.url) as first,
         Redis.from_url(server.url.removesuffix("0") + "1") as second,
-        Running(build()) as one_org,
-        Running(build()) as other_org,
+        Running(build(org_path=str(org))) as one_org,
+        Running(build(org_path=str(org))) as other_org,
     ):
         yield System(first, one_org), System(second, other_org)
 
 
 def operation(number: int, drawn: tuple[str, str, str, dict[str, str], bool, bool]) -> Operation:
     object_name, who, verb, fields, is_named, is_refused = drawn
-    match = {"Email": f"{who}@example.com"} if object_name == "Lead" else {"AccountNumber": who}
+    match = {
+        "Lead": {"Email": f"{who}@example.com"},
+        "Account": {"AccountNumber": who},
+        "Contact": {"Key__c": who},
+    }[object_name]
     written: dict[str, Any] = {**match, **fields}
-    if object_name == "Account" and is_named:
-        written["Name"] = f"name {number}"
+    if object_name != "Lead" and is_named:
+        written["Name" if object_name == "Account" else "LastName"] = f"name {number}"
     if is_refused:
         written["OwnerId"] = NOBODY
     return Operation(
