@@ -143,7 +143,8 @@ class DryOrg:
         converted = ["IsConverted"] if self._describes.get(object_name).find("IsConverted") else []
         found: dict[str, list[Mapping[str, Any]]] = {}
         for soql, _ in lookup_queries(object_name, [*names, *converted], [{by: record[by]} for record in records]):
-            for row in self.send([query(soql)])[0].body["records"]:
+            answer = self.send([query(soql)])[0]
+            for row in answer.body["records"] if answer.ok else ():
                 if row.get(by) is not None:
                     found.setdefault(record_key({by: row[by]}), []).append(row)
         return [self._upsert_one(record, found.get(record_key({by: record[by]}), ())) for record in records]

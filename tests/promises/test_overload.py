@@ -101,6 +101,7 @@ def test_ten_times_too_much_keeps_the_share_loses_nothing_is_shared_fairly_and_d
             system.send("Case", URGENT, is_urgent=True)
         system.step()
 
+    assert system.most_used <= SHARE * LIMIT
     shared = Counter(name for name, _ in system.delivered[plenty:scarce])
     for name, weight in WEIGHTS.items():
         assert shared[name] == pytest.approx(shared.total() * weight / sum(WEIGHTS.values()), abs=3)
