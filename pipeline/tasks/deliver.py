@@ -124,7 +124,7 @@ def _closed_for(object_name: str, token: str, runtime: "Runtime") -> tuple[float
         runtime.say_once(object_name, f"{paused.reason}; {paused.advice}")
         return _TURN_S, paused.reason
     runtime.say_once(object_name, "")
-    answer = runtime.gate.take(_CALLS, token)
+    answer = runtime.gate.take(_CALLS, token, object_name, is_urgent=runtime.inbox(object_name).is_urgent())
     return (answer.seconds, answer.reason) if isinstance(answer, Wait) else (0.0, "")
 
 
@@ -138,7 +138,7 @@ def _deliver_batch(batch: "Batch", inbox: "Inbox", token: str, report: "Report",
         runtime.org,
         runtime.describes,
         # The first calls were taken before the claim; what a batch needs beyond them is asked for one by one.
-        may_spend=lambda: done.calls < _CALLS or runtime.gate.spend_one(),
+        may_spend=lambda: done.calls < _CALLS or runtime.gate.spend_one(inbox.object),
         is_waiting=lambda other, key: runtime.inbox(other).holds(key),
         is_ending=is_draining,
         # A write whose answer was lost is given the time that an answer is waited for.
