@@ -21,14 +21,7 @@ from pipeline.delivery.work import Work, in_groups, known_at_start, unshaped
 from pipeline.errors import PipelineError
 from pipeline.inbox.claims import Batch, Claim
 from pipeline.operation import in_order
-from pipeline.salesforce.client import (
-    Subrequest,
-    Subresponse,
-    create,
-    delete,
-    query,
-    update,
-)
+from pipeline.salesforce.client import Subresponse
 from pipeline.salesforce.describe import ObjectDescribe
 from pipeline.salesforce.errors import SalesforceError, UnknownObject
 from pipeline.salesforce.transport import READ_TIMEOUT_S
@@ -271,7 +264,7 @@ class Deliverer:
         if not self._calls.may_call(works):
             return None
         try:
-            answers = self._org.send([query(question.soql) for question in asked], by=self._calls.begin_by)
+            answers = self._org.send([question.subrequest for question in asked], by=self._calls.begin_by)
             for question, answer in zip(asked, answers, strict=True):
                 paused = self._read(question, answer)
                 if paused:
@@ -349,7 +342,7 @@ class Deliverer:
         refused_field, paused = False, None
         self._being_written = [works[write.key] for collection in sent for write in collection.writes]
         try:
-            answers = self._org.send([_subrequest(one) for one in sent], by=self._calls.begin_by)
+            answers = self._org.send([one.subrequest for one in sent], by=self._calls.begin_by)
             self._being_written = ()
             for collection, answer in zip(sent, answers, strict=True):
                 members = [works[write.key] for write in collection.writes]
@@ -407,10 +400,3 @@ class Deliverer:
 
 def _still_open(works: Mapping[str, Work], collection: Collection) -> Collection:
     return replace(collection, writes=tuple(write for write in collection.writes if works[write.key].is_open))
-
-
-def _subrequest(collection: Collection) -> Subrequest:
-    if collection.kind == "delete":
-        return delete([str(write.record_id) for write in collection.writes])
-    records = [write.record for write in collection.writes]
-    return (create if collection.kind == "create" else update)(collection.object, records)

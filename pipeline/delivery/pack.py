@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from pipeline.operation import Json
-from pipeline.salesforce.client import mentions_a_reference
+from pipeline.salesforce.client import Subrequest, create, delete, mentions_a_reference, update
 
 Kind: TypeAlias = Literal["update", "create", "delete"]
 
@@ -37,6 +37,14 @@ class Collection:
     kind: Kind
     object: str
     writes: tuple[Write, ...]
+
+    @property
+    def subrequest(self) -> Subrequest:
+        """How it is asked for."""
+        if self.kind == "delete":
+            return delete([str(write.record_id) for write in self.writes])
+        records = [write.record for write in self.writes]
+        return (create if self.kind == "create" else update)(self.object, records)
 
 
 def pack(writes: Sequence[Write]) -> list[list[Collection]]:

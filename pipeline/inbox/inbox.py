@@ -71,9 +71,9 @@ class Inbox:
         )
         return Appended(appended, repeated, wake if woken else None)
 
-    def claim(self, deliverer: str) -> Batch | Wait | Empty:
-        """Take the keys of one batch, if one leaves now, for the deliverer of that token."""
-        token, wake = secrets.token_hex(16), secrets.token_hex(8)
+    def claim(self, deliverer: str, *, token: str | None = None) -> Batch | Wait | Empty:
+        """Take the keys of one batch, if one leaves now, for the deliverer of that token; under `token`, or a new one."""
+        token, wake = token or secrets.token_hex(16), secrets.token_hex(8)
         bounds = self.bounds
         kind, *rest = _claim(
             self._redis,
@@ -93,7 +93,7 @@ class Inbox:
             return Empty()
         if kind == b"wait":
             return Wait(rest[0] / 1000)
-        return Batch(token, tuple(_read_claim(*raw) for raw in rest[1:]), wake if rest[0] else None)
+        return Batch(token, tuple(read_claim(*raw) for raw in rest[1:]), wake if rest[0] else None)
 
     def renew(self, token: str, keys: Iterable[str]) -> set[str]:
         """Extend the lease of `keys` and return those that the claim no longer holds; they must not be written."""
@@ -194,7 +194,8 @@ def _names(raw: Iterable[bytes]) -> set[str]:
     return {name.decode() for name in raw}
 
 
-def _read_claim(key: bytes, attempts: bytes, record: bytes, clock: bytes, entries: Sequence[bytes]) -> Claim:
+def read_claim(key: bytes, attempts: bytes, record: bytes, clock: bytes, entries: Sequence[bytes]) -> Claim:
+    """Read what a script returned of a claimed key."""
     operations, positions, unreadable = [], [], []
     for position, entry in enumerate(entries):
         try:
