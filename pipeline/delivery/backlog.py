@@ -384,7 +384,7 @@ class Backlog(Deliverer):
         """Look again, each time after about as long as it has taken so far."""
         looks = int(held.notes.get("looks", 0)) + 1
         first_s = max(_FIRST_LOOK_S, int(held.notes.get("rows", 0)) / _ROWS_A_SECOND)
-        self._jobs.hand_over(held, delay_s=min(_LONGEST_WAIT_S, first_s * 2.0**min(looks, 20)), looks=looks)
+        self._jobs.hand_over(held, delay_s=min(_LONGEST_WAIT_S, first_s * 2.0 ** min(looks, 20)), looks=looks)
 
 
 def _row_of(work: Work) -> tuple[Kind, str, dict[str, str]] | None:

@@ -120,6 +120,8 @@ def _error(text: str) -> ErrorDetail:
     return ErrorDetail(found["code"], found["message"], tuple(name for name in fields if name))
 
 
-def columns_of(row: Mapping[str, str], without: Sequence[str] = ("sf__Id", "sf__Created", "sf__Error")) -> dict[str, str]:
+def columns_of(
+    row: Mapping[str, str], without: Sequence[str] = ("sf__Id", "sf__Created", "sf__Error")
+) -> dict[str, str]:
     """Return the cells of a result's row that were uploaded."""
     return {name: cell for name, cell in row.items() if name not in without}

@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Final
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, pre_load, validates_schema
 
-from pipeline.destination import Action, Destination, Group, Identify, Quota, Salesforce, Value
+from pipeline.destination import Action, Bulk, Destination, Group, Identify, Quota, Salesforce, Value
 from pipeline.settings.sources import Sources, Where
 from pipeline.settings.words import (
     ApiName,
@@ -106,6 +106,18 @@ class QuotaSchema(Section):
         more_than=0, most=1, example="0.8", metadata={"description": "the share of the daily calls to spend"}
     )
     reserve = Number(least=0, whole=True, example="1000", metadata={"description": "calls a day left to others"})
+
+
+class BulkSchema(Section):
+    """When a backlog is written by bulk jobs."""
+
+    builds = Bulk
+    threshold = Number(
+        least=0,
+        whole=True,
+        example="20000",
+        metadata={"description": "records of an object that wait, from which on bulk jobs write them; 0 for never"},
+    )
 
 
 class RuleSection(Section):
@@ -287,6 +299,7 @@ class DestinationSchema(Section):
     builds = Destination
     salesforce = fields.Nested(SalesforceSchema)
     quota = fields.Nested(QuotaSchema)
+    bulk = fields.Nested(BulkSchema)
     linger = Number(
         least=0,
         most=60,

@@ -3,15 +3,16 @@
 import time
 from typing import TYPE_CHECKING, Any
 
-from celery.exceptions import SoftTimeLimitExceeded
 from celery.utils.log import get_task_logger
 from redis.exceptions import RedisError
 
 from pipeline.app import app
 from pipeline.redis_faults import in_words
 from pipeline.tasks.base import PipelineTask
+from pipeline.tasks.bulk import bulk_turn
 from pipeline.tasks.drain import is_draining
 from pipeline.tasks.ingest import wake
+from pipeline.tasks.spending import CALLS, spending
 
 if TYPE_CHECKING:
     from pipeline.delivery.report import Report
@@ -25,8 +26,6 @@ log = get_task_logger(__name__)
 _TURN_S = 20.0
 # A wait up to this long is spent in place; a longer one ends the turn, and the sweep wakes the object again.
 _PATIENCE_S = 1.0
-# What a batch is expected to cost: one lookup and one write.
-_CALLS = 2
 
 
 class DeliverTask(PipelineTask):
@@ -68,13 +67,18 @@ def deliver_due(object_name: str, token: str, runtime: "Runtime") -> "Report":
         if wait_s > 0:
             time.sleep(wait_s)
             continue
+        turn = bulk_turn(inbox, token, report, runtime)
+        if turn == "worked":
+            continue
+        if turn == "wait":
+            return _finished(report, started)
         claimed = inbox.claim(token)
         if isinstance(claimed, Empty):
-            runtime.gate.give_back(_CALLS, token)
+            runtime.gate.give_back(CALLS, token)
             if inbox.rest(token, in_any_case=False):
                 return _finished(report, started)
         elif isinstance(claimed, Wait):
-            runtime.gate.give_back(_CALLS, token)
+            runtime.gate.give_back(CALLS, token)
             time.sleep(min(claimed.seconds, _PATIENCE_S))
         else:
             if claimed.wake_another:
@@ -91,8 +95,9 @@ def sweep_one(object_name: str, runtime: "Runtime") -> None:
     swept = runtime.inbox(object_name).sweep()
     if swept.returned:
         log.warning("object=%s keys_returned=%d: their worker did not finish", object_name, swept.returned)
-    if swept.wake:
-        wake(object_name, swept.wake)
+    token = swept.wake or runtime.bulk_jobs(object_name).wake()
+    if token:
+        wake(object_name, token)
 
 
 def _closed_for(object_name: str, token: str, runtime: "Runtime") -> tuple[float, str]:
@@ -104,43 +109,16 @@ def _closed_for(object_name: str, token: str, runtime: "Runtime") -> tuple[float
         runtime.say_once(object_name, f"{paused.reason}; {paused.advice}")
         return _TURN_S, paused.reason
     runtime.say_once(object_name, "")
-    answer = runtime.gate.take(_CALLS, token)
+    answer = runtime.gate.take(CALLS, token)
     return (answer.seconds, answer.reason) if isinstance(answer, Wait) else (0.0, "")
 
 
 def _deliver_batch(batch: "Batch", inbox: "Inbox", token: str, report: "Report", runtime: "Runtime") -> None:
     from pipeline.delivery.deliverer import Deliverer
 
-    before = report.calls
-    deliverer = Deliverer(
-        inbox,
-        runtime.org,
-        runtime.describes,
-        # The first calls were taken before the claim; what a batch needs beyond them is asked for one by one.
-        may_spend=lambda: report.calls - before < _CALLS or runtime.gate.spend_one(),
-        is_waiting=lambda other, key: runtime.inbox(other).holds(key),
-        is_ending=is_draining,
-        # A write whose answer was lost is given the time that an answer is waited for.
-        uncertain_delay_s=runtime.settings.destination.salesforce.timeout,
-        interruptions=(SoftTimeLimitExceeded, RedisError),
-    )
-    try:
-        paused = deliverer.deliver(batch, report)
-    except SoftTimeLimitExceeded:
-        report.why = "cut short"
-        return
-    finally:
-        unspent = max(0, _CALLS - (report.calls - before))
-        runtime.gate.give_back(unspent, token)
-    if paused is None:
-        if report.calls > before:  # a batch that needed no call has not learned whether the org is well
-            runtime.pause.clear()
-        if report.why:
-            log.warning("object=%s operations wait: %s", inbox.object, report.why)
-        return
-    runtime.pause.close(paused)
-    report.why = paused.reason
-    log.error("object=%s delivery waits: %s %s", inbox.object, paused.reason, paused.advice)
+    with spending(inbox, token, report, runtime) as terms:
+        deliverer = Deliverer(inbox, runtime.org, runtime.describes, **terms.for_deliverer)
+        terms.paused = deliverer.deliver(batch, report)
 
 
 def _finished(report: "Report", started: float) -> "Report":

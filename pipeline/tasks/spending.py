@@ -1,0 +1,65 @@
+"""Spending: the terms on which a batch, or a step of a bulk job, makes its calls."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from celery.exceptions import SoftTimeLimitExceeded
+from celery.utils.log import get_task_logger
+from redis.exceptions import RedisError
+
+from pipeline.tasks.drain import is_draining
+
+if TYPE_CHECKING:
+    from pipeline.delivery.outcome import Paused
+    from pipeline.delivery.report import Report
+    from pipeline.inbox.inbox import Inbox
+    from pipeline.tasks.runtime import Runtime
+
+log = get_task_logger(__name__)
+
+# What a batch is expected to cost, taken before its keys are claimed: one lookup and one write.
+CALLS: Final = 2
+
+
+@dataclass(slots=True)
+class Terms:
+    """What a deliverer is told, and what it says in the end."""
+
+    for_deliverer: dict[str, Any]
+    paused: "Paused | None" = None
+
+
+@contextmanager
+def spending(inbox: "Inbox", token: str, report: "Report", runtime: "Runtime") -> Iterator[Terms]:
+    """Give a deliverer its terms; afterwards give back the calls it did not need, and open or close the circuit."""
+    before = report.calls
+    terms = Terms(
+        {
+            # The first calls were taken before the claim; what a batch needs beyond them is asked for one by one.
+            "may_spend": lambda: report.calls - before < CALLS or runtime.gate.spend_one(),
+            "is_waiting": lambda other, key: runtime.inbox(other).holds(key),
+            "is_ending": is_draining,
+            # A write whose answer was lost is given the time that an answer is waited for.
+            "uncertain_delay_s": runtime.settings.destination.salesforce.timeout,
+            "interruptions": (SoftTimeLimitExceeded, RedisError),
+        }
+    )
+    try:
+        yield terms
+    except SoftTimeLimitExceeded:
+        report.why = "cut short"
+        return
+    finally:
+        runtime.gate.give_back(max(0, CALLS - (report.calls - before)), token)
+    paused = terms.paused
+    if paused is None:
+        if report.calls > before:  # a batch that needed no call has not learned whether the org is well
+            runtime.pause.clear()
+        if report.why:
+            log.warning("object=%s operations wait: %s", inbox.object, report.why)
+        return
+    runtime.pause.close(paused)
+    report.why = paused.reason
+    log.error("object=%s delivery waits: %s %s", inbox.object, paused.reason, paused.advice)
