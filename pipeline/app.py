@@ -1,6 +1,29 @@
 """The Celery application: the one place where it is made."""
 
+import logging
+from typing import Any
+
 from celery import Celery
+from celery.signals import after_setup_logger, worker_init
 
 app = Celery("pipeline", include=["pipeline.tasks.ingest", "pipeline.tasks.deliver", "pipeline.tasks.upkeep"])
 app.config_from_object("pipeline.celeryconfig")
+
+# They write a line when a task is received and another when it is done, which tells nothing of an event (its arguments
+# are hidden) and costs an ingest worker as much as the event does. What a delivery did, `deliver` logs itself.
+_WORDY = ("celery.worker.strategy", "celery.app.trace")
+
+
+@after_setup_logger.connect
+def _log_batches_and_not_messages(loglevel: int, **_: Any) -> None:
+    """Keep Celery's two lines for each message to `--log-level DEBUG`."""
+    for name in _WORDY:
+        logging.getLogger(name).setLevel(logging.DEBUG if loglevel <= logging.DEBUG else logging.WARNING)
+
+
+@worker_init.connect
+def _import_before_the_pool_forks(**_: Any) -> None:
+    """Import what the tasks use, which a producer does without: once, and not in each process at its first message."""
+    import pipeline.delivery.deliverer
+    import pipeline.events.schemas
+    import pipeline.tasks.runtime  # noqa: F401

@@ -16,13 +16,14 @@ Keys, besides kombu's own
 What is relied on in kombu 5.7, transport/redis.py and transport/virtual/base.py: `_brpop_start` sends one command on
 the client's own connection, and the poller calls `_brpop_read` when its reply can be read; `Empty` means that there
 was no message; `unacked` holds [payload, exchange, routing key] by delivery tag, `unacked_index` the client's time;
-`restore_by_tag`, `ack` and `reject` go by the tag alone. Everything else is inherited: priorities, fair order among
-queues, several queues, fanout, the visibility timeout, key prefixes, TLS and Sentinel. Messages lie where stock kombu
-puts them, so workers and producers with and without this transport work together.
+`restore_by_tag`, `ack` and `reject` go by the tag alone; `ack` is `_remove_from_indices` and the virtual QoS's `ack`.
+Everything else is inherited: priorities, fair order among queues, several queues, fanout, the visibility timeout, key
+prefixes, TLS and Sentinel. Messages lie where stock kombu puts them, so workers and producers with and without this
+transport work together.
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
 from queue import Empty
@@ -75,6 +76,17 @@ class QoS(redis.QoS):
             _left_behind[delivery_tag] = True
         else:
             super().ack(delivery_tag)
+
+    def ack_together(self: Any, delivery_tags: Sequence[str]) -> None:
+        """Acknowledge messages in one round trip. Raises RedisError or OSError with none of them acknowledged here."""
+        if self._is_cut_off:
+            raise RedisConnectionError("the connection on which they came was lost")
+        with self.pipe_or_acquire() as pipe:
+            for delivery_tag in delivery_tags:
+                self._remove_from_indices(delivery_tag, pipe)
+            pipe.execute()
+        for delivery_tag in delivery_tags:
+            virtual.QoS.ack(self, delivery_tag)
 
     def reject(self: Any, delivery_tag: str, requeue: bool = False) -> None:
         """Give a message back; one whose connection is closed, over the next connection.

@@ -32,7 +32,7 @@ task_reject_on_worker_lost = True
 
 # RabbitMQ: quorum queues, which survive the loss of a node. From version 4 on they drop what was redelivered 20 times,
 # and a message of ours comes back each second while Redis is down, so the bound is put out of reach.
-_is_rabbitmq = broker_url.startswith(("amqp://", "amqps://", "pyamqp://"))
+_is_rabbitmq = settings.is_rabbitmq(broker_url)
 _ingest_arguments = {"x-queue-type": "quorum", "x-delivery-limit": 1_000_000_000} if _is_rabbitmq else None
 
 task_default_queue = "ingest"
@@ -83,11 +83,15 @@ broker_connection_timeout = 5
 broker_heartbeat = 10
 
 # Few messages wait in a worker: what it holds unacknowledged longer than the visibility timeout is delivered again.
+# More would not make its groups (tasks/grouping.py) larger: at full speed a dozen messages come in a group's pause.
 worker_prefetch_multiplier = 8
 task_time_limit = 30  # ingest takes milliseconds; well below the visibility timeout. deliver sets its own
 task_soft_time_limit = 20
 
-# Flower shows what runs; arguments are hidden by the tasks' base class.
+# No task has a rate limit, and asking for one costs every message a look at its bucket.
+worker_disable_rate_limits = True
+
+# Flower shows what runs, each event's task too; arguments are hidden by the tasks' base class.
 worker_send_task_events = True
 task_send_sent_event = False
 worker_hijack_root_logger = True

@@ -11,14 +11,14 @@ import requests
 
 from pipeline.bench.figures import Run, Sample
 from pipeline.bench.workload import OBJECT, identify, key_of
-from pipeline.cli.flow import INGEST_QUEUE
+from pipeline.cli.flow import UNACKNOWLEDGED
 from pipeline.errors import PipelineError
 from pipeline.local import LocalStack, Service, connect_producer
+from pipeline.tasks.ingest import INGEST_QUEUE
 
 if TYPE_CHECKING:
     from redis import Redis
 
-_UNACKNOWLEDGED: Final = "unacked"  # kombu's hash of the messages that workers hold
 _POLL_S: Final = 0.02
 _SAMPLE_EVERY_S: Final = 0.25
 _STALLED_AFTER_S: Final = 120.0
@@ -93,7 +93,7 @@ class Bench:
         options = ["--concurrency", str(self.concurrency), "--hostname", f"{task}@%h", "--without-mingle"]
         worker = self.stack.begin_service(self._name(task), [*command, *options, "--without-gossip"])
         begun = self._when_it_begins(task, tasks, worker)
-        while self._redis.llen(task) or self._redis.hlen(_UNACKNOWLEDGED):
+        while self._redis.llen(task) or self._redis.hlen(UNACKNOWLEDGED):
             worker.check()
             time.sleep(_POLL_S)
         seconds = time.monotonic() - begun

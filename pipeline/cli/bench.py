@@ -36,7 +36,7 @@ def bench(
 
     A producer fills the queue; then a worker starts, and time runs until the last record is committed in an emulated
     org. The same is done with a Celery task that does nothing, on as many processes. Then single events are timed from
-    being sent to being committed, in an idle pipeline.
+    being sent to being committed, in an idle pipeline. `docs/benchmarks.md` has more, and what it was measured on.
     """
     from rich.console import Console
 

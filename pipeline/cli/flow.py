@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pipeline.tasks.ingest import INGEST_QUEUE
+
 if TYPE_CHECKING:
     from redis import Redis
 
-INGEST_QUEUE = "ingest"
 UNREADABLE = f"{INGEST_QUEUE}.unreadable"  # what was found in the queue and is no message; see broker.py
-_UNACKNOWLEDGED = "unacked"  # kombu's hash of the messages that workers hold
+UNACKNOWLEDGED = "unacked"  # kombu's hash of the messages that workers hold
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ def observe(redis: "Redis") -> Flow:
     from pipeline.inbox.dead_letters import received
     from pipeline.inbox.inbox import Inbox, objects
 
-    queued = redis.hlen(_UNACKNOWLEDGED) + redis.llen(INGEST_QUEUE)
+    queued = redis.hlen(UNACKNOWLEDGED) + redis.llen(INGEST_QUEUE)
     operations = settled = in_flight = 0
     for name in objects(redis):
         queued += redis.llen(f"salesforce.{name}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.cli.flow import INGEST_QUEUE, UNREADABLE
+from pipeline.cli.flow import UNREADABLE
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -40,20 +40,21 @@ def measure(runtime: "Runtime") -> dict[str, Any]:
     """Return the figures under the names of the `--json` contract; None for what the org has not told yet."""
     from pipeline.inbox.dead_letters import EVENTS, count_dead_letters
     from pipeline.inbox.inbox import objects
+    from pipeline.tasks.ingest import queued
 
     redis = runtime.redis
     names = sorted({*objects(redis), *runtime.settings.destination.objects})
     waiting = {name: runtime.inbox(name).waiting() for name in names}
     quota, paused, age_s = runtime.gate.status(), runtime.pause.why(), runtime.session.age_s()
     return {
-        "backlog": {EVENTS: _queued(INGEST_QUEUE), **{name: it.backlog for name, it in waiting.items()}},
+        "backlog": {EVENTS: queued(), **{name: it.backlog for name, it in waiting.items()}},
         "oldest_event_age_s": {name: round(it.oldest_s, 3) for name, it in waiting.items()},
         "in_flight": {name: it.in_flight for name, it in waiting.items()},
         "dead_letters": {
             EVENTS: count_dead_letters(redis, EVENTS),
             **{name: it.dead_letters for name, it in waiting.items()},
         },
-        "unreadable": _queued(UNREADABLE),
+        "unreadable": queued(UNREADABLE),
         "quota": {"limit": quota.limit, "used": quota.used, "budget_left": quota.budget_left},
         "session": {"age_s": None if age_s is None else round(age_s, 1)},
         "left_out": {name: told for name in names if (told := runtime.inbox(name).left_out())},
@@ -65,18 +66,6 @@ def measure(runtime: "Runtime") -> dict[str, Any]:
 def _told(state: "PauseState") -> dict[str, str]:
     since = datetime.fromtimestamp(state.since_ms / 1000, UTC)
     return {"reason": state.reason, "advice": state.advice, "since": since.isoformat(timespec="seconds")}
-
-
-def _queued(queue: str) -> int:
-    """Count what waits in a queue at the broker, which may be another server than the state store."""
-    from pipeline.app import app
-
-    with app.connection_for_read() as connection:
-        channel: Any = connection.default_channel
-        try:
-            return int(channel.queue_declare(queue, passive=True).message_count)
-        except connection.channel_errors:  # Redis knows no empty queue
-            return 0
 
 
 def _show(figures: dict[str, Any]) -> None:

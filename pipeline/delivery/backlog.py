@@ -134,7 +134,7 @@ class Backlog(Deliverer):
         keys = unknown = 0
         paused: Paused | None = None
         while keys < self._jobs.bounds.most_keys and not self._is_ending() and not paused:
-            batch = self._keys.claim(self._deliverer, token=held.token)
+            batch = self._keys.claim(self._deliverer, at_once=True, token=held.token)
             if not isinstance(batch, Batch):
                 break
             if batch.wake_another:

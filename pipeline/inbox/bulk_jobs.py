@@ -92,10 +92,11 @@ class BulkJobs:
         self._base = f"pipeline:{{{inbox.object}}}:"
         self._lease_ms = round(inbox.bounds.lease_s * 1000)
 
-    def next(self, deliverer: str) -> Held | Literal["none", "wait"]:
+    def next(self, deliverer: str, *, more_to_come: bool = False) -> Held | Literal["none", "wait"]:
         """Take a job that is to be looked at, or begin one; "wait": the backlog is for a job that leaves a bit later.
 
-        While it waits nobody has to be woken: the deliverer of that token can go.
+        While it waits nobody has to be woken: the deliverer of that token can go. `more_to_come` says that events wait
+        to be taken in, for which a backlog is gathered as `Inbox.claim` does.
         """
         worker, token, bounds = secrets.token_hex(8), secrets.token_hex(16), self.bounds
         kind, *rest = _next(
@@ -110,6 +111,8 @@ class BulkJobs:
             token,
             deliverer,
             _WAIT_MS,
+            round(self._inbox.bounds.gather_s * 1000),
+            max(1, round(self._inbox.bounds.linger_s * 1000)) if more_to_come else 0,
         )
         if kind == b"collect":
             return Held(token, worker, "collecting")

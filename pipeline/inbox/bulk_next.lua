@@ -13,6 +13,8 @@
 -- ARGV[7] token of the job, should one begin
 -- ARGV[8] token of the deliverer; while the backlog waits, its place is kept, so that nobody is woken meanwhile
 -- ARGV[9] for so many milliseconds
+-- ARGV[10] longest that a due key is held back to gather more, milliseconds
+-- ARGV[11] milliseconds for which keys are gathered from now on, as events wait to be taken in; 0 if none do
 -- returns {"job", token, worker whose lease is over or "", name, value, …} | {"collect"} | {"none"}
 --         | {"wait"}: the backlog is for a job, and not yet
 
@@ -45,6 +47,11 @@ for _, token in ipairs(running) do
   if redis.call('HGET', base .. 'bulk:' .. token, 'stage') == 'collecting' then return wait() end
 end
 if #running >= most then return {'none'} end
+if ARGV[11] ~= '0' then redis.call('SET', base .. 'gathering', '1', 'PX', ARGV[11]) end
+if waiting < full and redis.call('EXISTS', base .. 'gathering') == 1 then
+  local oldest = tonumber(redis.call('ZRANGE', base .. 'ready', 0, 0, 'WITHSCORES')[2])
+  if now - oldest < tonumber(ARGV[10]) then return wait() end
+end
 if waiting < full and redis.call('EXISTS', base .. 'bulk_left') == 1 then return wait() end
 redis.call('SET', base .. 'bulk_left', '1', 'PX', linger)
 redis.call('HSET', base .. 'bulk:' .. ARGV[7], 'stage', 'collecting', 'worker', worker, 'since_ms', now)

@@ -1,25 +1,28 @@
 -- claim: take due keys whose locks are all free, lock them, and return the operations that wait there.
 --
 -- Keeps promise 2 (one worker at a time per match value) and the rule when a batch leaves: at once when the object has
--- been idle for the linger, else when it is full or the linger is over.
+-- been idle for the linger, else when it is full or the linger is over. While events wait to be taken in, and for a
+-- linger after, keys are gathered instead: what is still to come for them is then merged, and costs no call of its own.
 --
 -- KEYS[1] base of the object's keys
 -- ARGV[1] token of the claim
 -- ARGV[2] keys in a full batch, the most that are taken
 -- ARGV[3] linger, milliseconds
 -- ARGV[4] lease, milliseconds
--- ARGV[5] most operations taken of one key
+-- ARGV[5] most operations taken of one key, where a full batch is due; of fewer keys up to ten times as many
 -- ARGV[6] most operations taken in all
 -- ARGV[7] token of the deliverer, whose place among those at work is renewed
 -- ARGV[8] deliverers that may be at work for the object at once
 -- ARGV[9] milliseconds after which a deliverer or a wake-up of which nothing was heard no longer counts
 -- ARGV[10] token for waking one more deliverer
+-- ARGV[11] longest that a due key is held back to gather more, milliseconds
+-- ARGV[12] 1 when events wait to be taken in
 -- returns {"empty"} | {"wait", milliseconds}
 --         | {"batch", 1 when the wake-up ARGV[10] has to be sent, {key, attempts, record Id, clock, {operations}}, …}
 
 local base, token, most, linger = KEYS[1], ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local lease, most_of_key, most_in_all = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
-local deliverer, most_deliverers, wake_ms = ARGV[7], tonumber(ARGV[8]), tonumber(ARGV[9])
+local deliverer, most_deliverers, wake_ms, gather = ARGV[7], tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[11])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
@@ -27,10 +30,19 @@ redis.call('ZADD', base .. 'deliverers', now + wake_ms, deliverer)
 
 local due = redis.call('ZCOUNT', base .. 'ready', '-inf', now)
 if due == 0 then return {'empty'} end
+if ARGV[12] == '1' then redis.call('SET', base .. 'gathering', '1', 'PX', math.max(linger, 1)) end
+-- Beyond fifty batches waiting for more saves little, and a backfill has to keep the org busy.
+if due < 50 * most and redis.call('EXISTS', base .. 'gathering') == 1 then
+  local oldest = tonumber(redis.call('ZRANGE', base .. 'ready', 0, 0, 'WITHSCORES')[2])
+  if now - oldest < gather then return {'wait', math.max(linger, 1)} end
+end
 if due < most then
   local left = tonumber(redis.call('GET', base .. 'left') or 0)
   if now - left < linger then return {'wait', linger - (now - left)} end
 end
+
+-- Where few keys are due, each may bring more: a key that everybody writes to would take a linger for each share.
+most_of_key = math.max(most_of_key, math.min(10 * most_of_key, math.floor(most_in_all / due)))
 
 local batch, taken = {'batch', 0}, 0
 -- Keys that share a match value with a claimed one stay ready; looking at twice the batch passes them by.

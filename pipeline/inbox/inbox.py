@@ -10,7 +10,7 @@ from redis import Redis
 
 from pipeline.inbox.claims import Appended, Batch, Claim, Empty, Settlement, Swept, Wait, Waiting
 from pipeline.inbox.results import ReadResult, keep_results
-from pipeline.inbox.scripts import Script
+from pipeline.inbox.scripts import Call, Script, run_together
 from pipeline.operation import Operation, decode, encode
 
 _append, _claim, _renew, _commit, _release, _sweep, _rest, _left_out, _chunk = (
@@ -30,6 +30,7 @@ class Bounds:
     operations_of_key: int = 200
     operations: int = 20_000  # of a batch, so that a worker's memory stays bounded
     linger_s: float = 0.5
+    gather_s: float = 30.0  # a burst is taken in by then; while events queue for longer, none is written sooner anyway
     lease_s: float = 130.0  # renewed before every request; has to outlive the slowest one
     wake_s: float = 15.0  # a deliverer unheard of for so long no longer keeps others from being woken
     deliverers: int = 5  # at once for one object; a Developer Edition org runs five long requests at a time
@@ -37,6 +38,19 @@ class Bounds:
     clock_s: int = 86_400  # an event up to a day late does not overwrite a newer value
     record_s: int = 86_400
     chunk_s: int = 86_400  # an object that was too much for a trigger is tried with full collections again after this
+
+
+@dataclass(frozen=True, slots=True)
+class Appending:
+    """An append that is still to be made."""
+
+    call: Call
+    wake: str
+
+    def read(self, answer: Any) -> Appended:
+        """Read what the script returned."""
+        appended, repeated, woken = answer
+        return Appended(appended, repeated, self.wake if woken else None)
 
 
 class Inbox:
@@ -51,6 +65,11 @@ class Inbox:
 
     def append(self, operations: Sequence[Operation]) -> Appended:
         """Add operations unless their ids were seen in the last `seen_s` seconds. One script, one round trip."""
+        appending = self.appending(operations)
+        return appending.read(run_together(self._redis, [appending.call])[0])
+
+    def appending(self, operations: Sequence[Operation]) -> Appending:
+        """Return the call that appends operations, to be made together with others."""
         if not self._is_registered:
             # The sweep has to find an object even after it was taken out of destination.yaml.
             self._redis.sadd(_OBJECTS, self.object)
@@ -59,20 +78,18 @@ class Inbox:
         arguments: list[str | bytes] = []
         for operation in operations:
             arguments += (operation.id, operation.key, encode(operation))
-        appended, repeated, woken = _append(
-            self._redis,
-            self._base,
-            self.bounds.seen_s,
-            self.bounds.batch,
-            self.bounds.deliverers,
-            _ms(self.bounds.wake_s),
-            wake,
-            *arguments,
-        )
-        return Appended(appended, repeated, wake if woken else None)
+        bounds = self.bounds
+        limits = (bounds.seen_s, bounds.batch, bounds.deliverers, _ms(bounds.wake_s))
+        return Appending(_append.call(self._base, *limits, wake, *arguments), wake)
 
-    def claim(self, deliverer: str, *, token: str | None = None) -> Batch | Wait | Empty:
-        """Take the keys of one batch, if one leaves now, for the deliverer of that token; under `token`, or a new one."""
+    def claim(
+        self, deliverer: str, *, more_to_come: bool = False, at_once: bool = False, token: str | None = None
+    ) -> Batch | Wait | Empty:
+        """Take the keys of one batch, if one leaves now, for the deliverer of that token.
+
+        `more_to_come` says that events wait to be taken in, for which keys are gathered at most `gather_s`; `at_once`
+        waits for nothing. The claim is held under `token`, or a new one.
+        """
         token, wake = token or secrets.token_hex(16), secrets.token_hex(8)
         bounds = self.bounds
         kind, *rest = _claim(
@@ -80,7 +97,7 @@ class Inbox:
             self._base,
             token,
             bounds.batch,
-            _ms(bounds.linger_s),
+            0 if at_once else _ms(bounds.linger_s),
             _ms(bounds.lease_s),
             bounds.operations_of_key,
             bounds.operations,
@@ -88,6 +105,8 @@ class Inbox:
             bounds.deliverers,
             _ms(bounds.wake_s),
             wake,
+            0 if at_once else _ms(bounds.gather_s),
+            int(more_to_come),
         )
         if kind == b"empty":
             return Empty()

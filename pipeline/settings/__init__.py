@@ -93,6 +93,11 @@ def _broker(environ: Mapping[str, str]) -> tuple[str, str]:
     return url, "PIPELINE_BROKER_URL"
 
 
+def is_rabbitmq(broker_url: str) -> bool:
+    """Tell whether a broker's address is RabbitMQ's."""
+    return broker_url.startswith(("amqp://", "amqps://", "pyamqp://"))
+
+
 def _credentials(environ: Mapping[str, str], sandbox: bool | str) -> Credentials:
     """Read the credentials. A sandbox's name is appended to the username, and its login host is `test`."""
     username = _given(environ, "SALESFORCE_USERNAME")

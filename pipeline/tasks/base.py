@@ -26,6 +26,8 @@ class PipelineTask(Task):  # type: ignore[type-arg]  # generic in its stubs only
 class EventTask(PipelineTask):
     """A task that takes events, which are stamped where they are sent and not where they are received."""
 
+    acks_on_timeout = False  # whose process had to be killed was not taken in, and comes again
+
     def apply_async(self, args: Any = None, kwargs: Any = None, *positional: Any, **options: Any) -> Any:
         """Send events, each with the `messageId` and `timestamp` it lacks."""
         given = [*(args or ()), *(kwargs or {}).values()]

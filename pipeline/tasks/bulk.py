@@ -22,7 +22,7 @@ def bulk_turn(inbox: "Inbox", token: str, report: "Report", runtime: "Runtime") 
     from pipeline.delivery.backlog import Backlog
 
     jobs = runtime.bulk_jobs(inbox.object)
-    held = jobs.next(token)
+    held = jobs.next(token, more_to_come=more_to_come)
     if held == "none":
         return "none"
     if held == "wait":

@@ -4,15 +4,21 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from celery.utils.log import get_task_logger
+from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from pipeline.app import app
 from pipeline.redis_faults import in_words
+from pipeline.settings import is_rabbitmq
 from pipeline.tasks.base import PipelineTask
 from pipeline.tasks.bulk import bulk_turn
 from pipeline.tasks.drain import is_draining
+<<<<<<< HEAD
 from pipeline.tasks.ingest import wake
 from pipeline.tasks.spending import CALLS, spending
+=======
+from pipeline.tasks.ingest import queued, wake
+>>>>>>> main
 
 if TYPE_CHECKING:
     from pipeline.delivery.report import Report
@@ -26,6 +32,8 @@ log = get_task_logger(__name__)
 _TURN_S = 20.0
 # A wait up to this long is spent in place; a longer one ends the turn, and the sweep wakes the object again.
 _PATIENCE_S = 1.0
+# Where there is no linger, keys that another deliverer holds are not asked for without a pause.
+_SHORTEST_WAIT_S = 0.05
 
 
 class DeliverTask(PipelineTask):
@@ -45,7 +53,7 @@ def deliver(object_name: str, token: str) -> dict[str, Any]:
 
     try:
         return deliver_due(object_name, token, runtime()).as_dict()
-    except RedisError as error:
+    except (RedisError, OperationalError) as error:
         # What was claimed stays claimed until its lease ends, and is looked up afresh by whoever claims it then.
         log.error("object=%s delivery stops: %s", object_name, in_words(error))  # noqa: TRY400  (it may quote a command)
         return Report(object_name, why=in_words(error)).as_dict()
@@ -59,6 +67,7 @@ def deliver_due(object_name: str, token: str, runtime: "Runtime") -> "Report":
     inbox = runtime.inbox(object_name)
     report = Report(object_name)
     started = time.monotonic()
+    can_delay = not is_rabbitmq(runtime.settings.broker_url)
     sweep_one(object_name, runtime)
     while time.monotonic() - started < _TURN_S and not is_draining():
         wait_s, report.why = _closed_for(object_name, token, runtime)
@@ -67,19 +76,27 @@ def deliver_due(object_name: str, token: str, runtime: "Runtime") -> "Report":
         if wait_s > 0:
             time.sleep(wait_s)
             continue
-        turn = bulk_turn(inbox, token, report, runtime)
+        more_to_come = can_delay and _is_more_to_come()
+        turn = bulk_turn(inbox, token, report, runtime, more_to_come=more_to_come)
         if turn == "worked":
             continue
         if turn == "wait":
             return _finished(report, started)
-        claimed = inbox.claim(token)
+        claimed = inbox.claim(token, more_to_come=more_to_come)
         if isinstance(claimed, Empty):
             runtime.gate.give_back(CALLS, token)
             if inbox.rest(token, in_any_case=False):
                 return _finished(report, started)
         elif isinstance(claimed, Wait):
             runtime.gate.give_back(CALLS, token)
-            time.sleep(min(claimed.seconds, _PATIENCE_S))
+            wait_s = min(max(claimed.seconds, _SHORTEST_WAIT_S), _PATIENCE_S)
+            if can_delay:
+                # Not waited for in place: this process can take events in meanwhile. The deliverer keeps its token, and
+                # the wait is far below what the transport gives a message back after.
+                wake(object_name, token, in_s=wait_s)
+                return _finished(report, started)
+            # Celery has RabbitMQ's quorum queues delay nothing that is sent to a direct exchange.
+            time.sleep(wait_s)
         else:
             if claimed.wake_another:
                 wake(object_name, claimed.wake_another)
@@ -98,6 +115,14 @@ def sweep_one(object_name: str, runtime: "Runtime") -> None:
     token = swept.wake or runtime.bulk_jobs(object_name).wake()
     if token:
         wake(object_name, token)
+
+
+def _is_more_to_come() -> bool:
+    """Tell whether events wait to be taken in; of a broker that does not answer nothing comes."""
+    try:
+        return queued() > 0
+    except (OperationalError, RedisError, OSError):
+        return False
 
 
 def _closed_for(object_name: str, token: str, runtime: "Runtime") -> tuple[float, str]:

@@ -1,18 +1,20 @@
 """Ingest: an event becomes operations in inboxes, or a dead letter with a reason, or is counted and done."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from celery.exceptions import Reject, SoftTimeLimitExceeded
+from celery.exceptions import Reject
 from celery.utils.log import get_task_logger
 from kombu.exceptions import OperationalError
+from kombu.serialization import loads
 from redis.exceptions import RedisError
 
 from pipeline.app import app
 from pipeline.errors import PipelineError
 from pipeline.redis_faults import in_words
 from pipeline.tasks.base import EventTask
+from pipeline.tasks.grouping import Body, grouped
 
 if TYPE_CHECKING:
     from pipeline.inbox.dead_letters import Receipt
@@ -21,8 +23,27 @@ if TYPE_CHECKING:
 
 log = get_task_logger(__name__)
 
+INGEST_QUEUE = "ingest"
 
-@app.task(name="pipeline.send_event", base=EventTask, bind=True)
+
+def take_in(messages: Sequence[Body], *, is_again: bool = False) -> tuple[int, None, float]:
+    """Take in the events of several messages of `send_event`; answers as Celery's pool expects it of a task.
+
+    The time is each message's share. One that comes again has to be alone.
+    """
+    begun = time.monotonic()
+    try:
+        events = [event for message in messages for event in _events_of(message)]
+    except Exception as unreadable:
+        if len(messages) == 1:
+            raise
+        # Whichever it is about, the others are not lost with it: each of them comes again, and travels alone.
+        raise Reject(type(unreadable).__name__, requeue=True) from None
+    _ingest(events, is_again=is_again)
+    return 0, None, (time.monotonic() - begun) / len(messages)
+
+
+@app.task(name="pipeline.send_event", base=EventTask, bind=True, Strategy=staticmethod(grouped(take_in)))
 def send_event(self: Any, event: Any) -> None:
     """Take in one event: `send_event.delay(event)`."""
     _ingest([event], is_again=bool(self.request.delivery_info.get("redelivered")))
@@ -35,10 +56,17 @@ def send_events(self: Any, events: Any) -> None:
     _ingest(events if isinstance(events, list) else [events], is_again=is_again)
 
 
+def _events_of(message: Body) -> Iterator[Any]:
+    body, content_type, encoding = message  # of a type that the consumer accepts, or it would not have come this far
+    args, kwargs, _ = loads(body, content_type, encoding) if content_type else body
+    return iter((*args, *kwargs.values()))
+
+
 def _ingest(events: list[Any], *, is_again: bool) -> None:
     """Take events in, or give the message back to its queue: Celery acknowledges one whose task raises anything else.
 
-    What cannot be taken in for a fault of the events or of the code is buried, at the latest when it comes again.
+    What cannot be taken in for a fault of the events or of the code is buried when it comes again: not at once, because
+    a lost connection shows itself in many errors, and because a message that comes again is not in others' company.
     """
     from pipeline.tasks.runtime import runtime
 
@@ -47,14 +75,16 @@ def _ingest(events: list[Any], *, is_again: bool) -> None:
             ingest(events, runtime())
         except (RedisError, OperationalError, PipelineError):
             raise
-        except Exception as bug:
-            if isinstance(bug, SoftTimeLimitExceeded) and not is_again:
+        except Exception:
+            if not is_again:
                 raise
             _one_by_one(events, runtime())
     except PipelineError as error:
         _give_back(str(error))
-    except (RedisError, OperationalError, SoftTimeLimitExceeded) as error:
+    except (RedisError, OperationalError) as error:
         _give_back(in_words(error))
+    except Exception as bug:  # noqa: BLE001  (its text may quote an event)
+        _give_back(type(bug).__name__)
 
 
 def _one_by_one(events: list[Any], runtime: "Runtime") -> None:
@@ -99,21 +129,35 @@ def ingest(events: list[Any], runtime: "Runtime") -> None:
 
 
 def append(operations: "Iterable[Operation]", runtime: "Runtime") -> None:
-    """Put operations into their inboxes, and wake who has to deliver them."""
+    """Put operations into their inboxes, all in one round trip, and wake who has to deliver them."""
+    from pipeline.inbox.scripts import run_together
+
     by_object: dict[str, list[Operation]] = {}
     for operation in operations:
         by_object.setdefault(operation.object, []).append(operation)
-    for object_name, its_own in by_object.items():
-        appended = runtime.inbox(object_name).append(its_own)
-        if appended.wake:
-            wake(object_name, appended.wake)
+    appending = {name: runtime.inbox(name).appending(its_own) for name, its_own in by_object.items()}
+    answers = run_together(runtime.redis, [one.call for one in appending.values()])
+    for (object_name, one), answer in zip(appending.items(), answers, strict=True):
+        token = one.read(answer).wake
+        if token:
+            wake(object_name, token)
 
 
-def wake(object_name: str, token: str) -> None:
-    """Send the message that starts a deliverer of an object."""
+def wake(object_name: str, token: str, *, in_s: float | None = None) -> None:
+    """Send the message that starts a deliverer of an object, now or in some seconds (not with RabbitMQ)."""
     from pipeline.tasks.deliver import deliver
 
-    deliver.apply_async((object_name, token), queue=f"salesforce.{object_name}")
+    deliver.apply_async((object_name, token), queue=f"salesforce.{object_name}", countdown=in_s)
+
+
+def queued(queue: str = INGEST_QUEUE) -> int:
+    """Count the messages that wait in a queue of the broker, which may be another server than the state's."""
+    # RabbitMQ closes a channel that asks for a queue it does not have, so the channel is nobody else's.
+    with app.connection_or_acquire() as connection, connection.channel() as channel:
+        try:
+            return int(channel.queue_declare(queue, passive=True).message_count)
+        except connection.channel_errors:  # Redis knows no empty queue
+            return 0
 
 
 def plan(event: Any, received_ms: int, runtime: "Runtime") -> "tuple[Receipt, list[Operation]]":

@@ -7,6 +7,7 @@ from redis import Redis
 from pipeline.inbox.claims import Batch, Empty, Settlement, Wait
 from pipeline.inbox.dead_letters import Receipt, dead_letters, find_dead_letter, receive, received
 from pipeline.inbox.inbox import Bounds, Inbox, objects
+from pipeline.inbox.scripts import run_together
 from pipeline.local import wait_until
 from pipeline.operation import Operation
 
@@ -175,10 +176,16 @@ def test_a_batch_leaves_at_once_when_idle_and_else_when_full_or_after_the_linger
 
 
 def test_a_batch_holds_no_more_keys_and_operations_than_it_may(redis: Redis) -> None:
-    inbox = Inbox(redis, "Lead", Bounds(batch=2, operations_of_key=3, linger_s=0))
+    inbox = Inbox(redis, "Lead", Bounds(batch=2, operations_of_key=3, operations=9, linger_s=0))
     inbox.append([operation(number, f"p{number % 3}@example.com") for number in range(12)])
     batch = claimed(inbox)
     assert [len(claim.operations) for claim in batch.claims] == [3, 3]
+
+
+def test_a_key_that_is_due_alone_brings_ten_times_as_many_operations(redis: Redis) -> None:
+    inbox = Inbox(redis, "Lead", Bounds(operations_of_key=3, linger_s=0))
+    inbox.append([operation(number) for number in range(40)])
+    assert len(claimed(inbox).claims[0].operations) == 30
 
 
 def test_sweep_wakes_an_object_that_has_due_keys_and_nobody_at_work(inbox: Inbox, redis: Redis) -> None:
@@ -209,3 +216,41 @@ def test_a_message_is_counted_once_and_a_rejected_one_is_kept_whole(redis: Redis
     assert received(redis) == {"accepted": 1, "rejected": 1, "skipped": 1}
     (letter,) = dead_letters(redis, "events")
     assert (letter.event, letter.reason) == ({"messageId": "m2"}, "type is missing")
+
+
+def test_while_events_queue_keys_are_gathered_and_leave_a_linger_after_the_last(redis: Redis) -> None:
+    inbox = Inbox(redis, "Lead", Bounds(linger_s=0.05))
+    inbox.append([operation(1)])
+    assert isinstance(inbox.claim("deliverer", more_to_come=True), Wait)
+    inbox.append([operation(2)])
+    assert isinstance(inbox.claim("deliverer"), Wait)
+    batches: list[Batch] = []
+
+    def is_claimed() -> bool:
+        batches.extend(one for one in [inbox.claim("deliverer")] if isinstance(one, Batch))
+        return bool(batches)
+
+    wait_until(is_claimed, what="the end of the gathering")
+    assert [one.id for one in batches[0].claims[0].operations] == ["m1#identify", "m2#identify"]
+
+
+def test_keys_are_not_gathered_for_ever(redis: Redis) -> None:
+    inbox = Inbox(redis, "Lead", Bounds(linger_s=0, gather_s=0))
+    inbox.append([operation(1)])
+    assert isinstance(inbox.claim("deliverer", more_to_come=True), Batch)
+
+
+def test_a_backfill_of_fifty_batches_leaves_while_more_is_to_come(redis: Redis) -> None:
+    inbox = Inbox(redis, "Lead", Bounds(linger_s=0, batch=2))
+    inbox.append([operation(number, f"p{number}@example.com") for number in range(99)])
+    assert isinstance(inbox.claim("deliverer", more_to_come=True), Wait)
+    inbox.append([operation(99, "p99@example.com")])
+    assert isinstance(inbox.claim("deliverer", more_to_come=True), Batch)
+
+
+def test_scripts_that_run_together_run_where_the_server_does_not_know_them(redis: Redis) -> None:
+    redis.script_flush()
+    inbox = Inbox(redis, "Lead", Bounds(linger_s=0))
+    appending = [inbox.appending([operation(number)]) for number in (1, 2)]
+    answers = run_together(redis, [one.call for one in appending])
+    assert [one.read(answer).appended for one, answer in zip(appending, answers, strict=True)] == [1, 1]

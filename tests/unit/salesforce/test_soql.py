@@ -5,7 +5,7 @@ import re
 from datetime import UTC, date, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.salesforce.soql import MOST_STATEMENT_CHARACTERS, MOST_STRING_CHARACTERS, lookup_queries
@@ -62,6 +62,7 @@ def test_no_value_leaves_its_quotes_in_a_combined_match(pairs: list[tuple[str, s
     assert re.fullmatch(rf"SELECT Id FROM Lead WHERE {term}( OR {term})* ORDER BY CreatedDate, Id", outside)
 
 
+@settings(deadline=None)  # up to 700 matches, on a machine that does other things too
 @given(st.integers(1, 700), st.integers(1, 3000), st.integers(1, 250))
 def test_every_match_is_asked_for_once_within_the_limits(count: int, length: int, per_query: int) -> None:
     matches = [{"Email": f"{number}".ljust(length, "x")} for number in range(count)]

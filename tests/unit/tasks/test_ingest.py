@@ -1,5 +1,6 @@
 """What ingest does with a message that it cannot take in: Celery acknowledges whatever a task raises but Reject."""
 
+import json
 from typing import Any
 
 import fakeredis
@@ -44,6 +45,7 @@ def failing(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
         RedisTimeoutError(),
         OperationalError(),
         SoftTimeLimitExceeded(),
+        AttributeError("as kombu has it of a lost connection"),
     ],
 )
 def test_a_message_goes_back_to_its_queue_for_what_passes(
@@ -56,23 +58,30 @@ def test_a_message_goes_back_to_its_queue_for_what_passes(
     assert dead_letters(redis, "events") == []
 
 
-@pytest.mark.parametrize(
-    ("error", "is_again"), [(TypeError("about a@example.com"), False), (SoftTimeLimitExceeded(), True)]
-)
-def test_events_that_we_fail_to_take_in_become_dead_letters(
-    redis: Redis, monkeypatch: pytest.MonkeyPatch, error: BaseException, is_again: bool
+@pytest.mark.parametrize("error", [TypeError("about a@example.com"), SoftTimeLimitExceeded()])
+def test_events_that_we_fail_to_take_in_twice_become_dead_letters(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch, error: BaseException
 ) -> None:
     failing(monkeypatch, error)
-    ingest._ingest(EVENTS, is_again=is_again)
+    ingest._ingest(EVENTS, is_again=True)
     letters = dead_letters(redis, "events")
     assert [letter.event for letter in letters] == EVENTS
     assert {letter.reason for letter in letters} == {f"the pipeline failed to take it in: {type(error).__name__}"}
 
 
-@pytest.mark.parametrize("is_again", [False, True])
-def test_one_event_that_we_fail_to_take_in_is_buried_alone(
-    redis: Redis, monkeypatch: pytest.MonkeyPatch, is_again: bool
-) -> None:
+def test_a_fault_of_one_of_several_messages_buries_none_of_them(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    failing(monkeypatch, TypeError())
+    bodies = [(json.dumps([[event], {}, {}]), "application/json", "utf-8") for event in EVENTS]
+    with pytest.raises(Reject) as rejected:
+        ingest.take_in(bodies)
+    assert vars(rejected.value)["requeue"]
+    assert dead_letters(redis, "events") == []
+    for body in bodies:  # so they come again one by one
+        ingest.take_in([body], is_again=True)
+    assert [letter.event for letter in dead_letters(redis, "events")] == EVENTS
+
+
+def test_one_event_that_we_fail_to_take_in_is_buried_alone(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
     working = ingest.ingest
 
     def failing_for_one(events: list[Any], runtime: Any) -> None:
@@ -81,6 +90,8 @@ def test_one_event_that_we_fail_to_take_in_is_buried_alone(
         working(events, runtime)
 
     monkeypatch.setattr(ingest, "ingest", failing_for_one)
-    ingest._ingest(EVENTS, is_again=is_again)
+    with pytest.raises(Reject):
+        ingest._ingest(EVENTS, is_again=False)
+    ingest._ingest(EVENTS, is_again=True)
     assert [letter.event for letter in dead_letters(redis, "events")] == EVENTS[:1]
     assert received(redis) == {"rejected": 1, "skipped": 1}
