@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 log = get_task_logger(__name__)
 
 
-def bulk_turn(inbox: "Inbox", token: str, report: "Report", runtime: "Runtime") -> Literal["worked", "wait", "none"]:
+def bulk_turn(
+    inbox: "Inbox", token: str, report: "Report", runtime: "Runtime", *, more_to_come: bool
+) -> Literal["worked", "wait", "none"]:
     """Take the step of a bulk job that is due, or begin one; "wait": the backlog is for a job that leaves a bit later.
 
     The calls of a batch have been taken before; whatever is not spent on a job is given back, but for "none".

@@ -13,12 +13,8 @@ from pipeline.settings import is_rabbitmq
 from pipeline.tasks.base import PipelineTask
 from pipeline.tasks.bulk import bulk_turn
 from pipeline.tasks.drain import is_draining
-<<<<<<< HEAD
-from pipeline.tasks.ingest import wake
-from pipeline.tasks.spending import CALLS, spending
-=======
 from pipeline.tasks.ingest import queued, wake
->>>>>>> main
+from pipeline.tasks.spending import CALLS, spending
 
 if TYPE_CHECKING:
     from pipeline.delivery.report import Report
