@@ -3,6 +3,8 @@
 import itertools
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -11,15 +13,17 @@ from redis import Redis
 
 from pipeline.delivery import backlog as backlog_module
 from pipeline.delivery.backlog import Backlog
+from pipeline.delivery.deliverer import Deliverer
 from pipeline.delivery.outcome import Paused
 from pipeline.delivery.report import Report
-from pipeline.inbox.bulk_jobs import BulkBounds, BulkJobs, Held
+from pipeline.inbox.bulk_jobs import BulkBounds, BulkJobs, Held, JobLost, Row
 from pipeline.inbox.claims import Batch
 from pipeline.inbox.dead_letters import dead_letters
 from pipeline.inbox.inbox import Bounds, Inbox
+from pipeline.local import wait_until
 from pipeline.operation import Operation
 from pipeline.salesforce.bulk import Bulk
-from pipeline.salesforce.client import Org, create
+from pipeline.salesforce.client import Org, Subrequest, create
 from pipeline.salesforce.credentials import Credentials
 from pipeline.salesforce.describe import DescribeCache
 from pipeline.salesforce.session import SessionStore
@@ -71,10 +75,6 @@ class Delivery:
         found: Any = self.redis.zrange("pipeline:{Lead}:bulk", 0, -1)
         return [token.decode() for token in found]
 
-    def stage(self) -> str:
-        (token,) = self.tokens()
-        return str(self.redis.hget(f"pipeline:{{Lead}}:bulk:{token}", "stage").decode())  # type: ignore[union-attr]
-
     def finish(self) -> None:
         """Take steps until no job is left."""
         self.step()
@@ -85,6 +85,30 @@ class Delivery:
             time.sleep(0.01)
         raise AssertionError("the bulk jobs do not end")
 
+    def note(self, name: str) -> str:
+        (token,) = self.tokens()
+        return str(self.redis.hget(f"pipeline:{{Lead}}:bulk:{token}", name).decode())  # type: ignore[union-attr]
+
+    def stage(self) -> str:
+        return self.note("stage")
+
+    def reach(self, stage: str) -> None:
+        """Take steps until the one job is in a stage."""
+        self.step()
+        for _ in range(MOST_STEPS):
+            if self.stage() == stage:
+                return
+            self.step()
+        raise AssertionError(f"the bulk job is not {stage}")
+
+    def deliver_batch(self) -> Report:
+        """Deliver what is due the usual way, up to a batch."""
+        report = Report("Lead")
+        batch = self.inbox.claim("deliverer", at_once=True)
+        assert isinstance(batch, Batch)
+        Deliverer(self.inbox, self.org, self.describes, may_spend=lambda: True).deliver(batch, report)
+        return report
+
     def records(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = requests.get(f"{self.url}/_emulator/records/Lead", timeout=10).json()
         return found
@@ -94,6 +118,9 @@ class Delivery:
 
     def fault(self, **rule: Any) -> None:
         requests.post(f"{self.url}/_emulator/faults", json=rule, timeout=10).raise_for_status()
+
+    def limits(self, **limits: Any) -> None:
+        requests.post(f"{self.url}/_emulator/limits", json=limits, timeout=10).raise_for_status()
 
     def create(self, **fields: Any) -> str:
         (result,) = self.org.send([create("Lead", [{"LastName": "x", "Company": "y", **fields}])])[0].results()
@@ -135,3 +162,269 @@ def test_new_people_are_created_by_one_job_whose_calls_are_counted(delivery: Del
     assert delivery.inbox.waiting().backlog == 0
     assert delivery.inbox.waiting().in_flight == 0
     assert delivery.report.calls == sum(delivery.calls().values())
+
+
+def test_known_people_are_updated_and_new_ones_created_by_jobs_of_their_own(delivery: Delivery) -> None:
+    ids = {delivery.create(Email=f"P{number}@Example.com", Title="before") for number in range(9)}
+    delivery.inbox.append(people(19, Title="after"))
+    delivery.finish()
+    records = delivery.records()
+    assert [one["Title"] for one in records] == ["after"] * 19
+    assert {one["Id"] for one in records if one["LastName"] == "x"} == ids
+    assert (delivery.report.created, delivery.report.updated) == (10, 9)
+    assert delivery.calls()["jobs"] >= 9  # create, upload, close and look, twice, and the list of those created
+
+
+def test_people_are_found_by_one_query_of_all_where_that_costs_less(
+    delivery: Delivery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backlog_module, "is_query_cheaper", lambda records, keys: True)
+    older = delivery.create(Email="p0@example.com")
+    delivery.create(Email="P0@example.com")
+    delivery.inbox.append(people(12, Title="after"))
+    delivery.finish()
+    assert [one["Id"] for one in delivery.records() if one["Email"].lower() == "p0@example.com"][0] == older
+    assert [one.get("Title") for one in delivery.records()].count("after") == 12
+    assert len(delivery.records()) == 13
+    assert "query" not in delivery.calls()
+    assert delivery.calls()["composite/sobjects"] == 3  # two that the test made, and one for who was known already
+
+
+def test_known_ids_need_no_lookup_and_updates_no_list_of_what_succeeded(delivery: Delivery) -> None:
+    delivery.inbox.append(people(10, Title="first"))
+    delivery.finish()
+    delivery.org.calls.clear()
+    delivery.inbox.append(people(10, Title="second"))
+    delivery.finish()
+    assert [one["Title"] for one in delivery.records()] == ["second"] * 10
+    # Create, upload, close, and one look or more.
+    assert delivery.calls()["jobs"] >= 4
+    assert delivery.calls().keys() == {"jobs"}
+
+
+def test_what_a_row_cannot_say_is_delivered_the_usual_way(delivery: Delivery) -> None:
+    delivery.create(Email="gone@example.com")
+    delivery.inbox.append(
+        [
+            *people(10, Title="a title"),
+            lead("literal@example.com", Title="#N/A"),
+            lead("gone@example.com", verb="delete"),
+        ]
+    )
+    delivery.finish()
+    titles = {one["Email"]: one["Title"] for one in delivery.records()}
+    assert titles == {**{f"p{n}@example.com": "a title" for n in range(10)}, "literal@example.com": "#N/A"}
+    assert delivery.inbox.waiting().backlog == 0
+
+
+def test_null_and_blank_text_clear_a_field(delivery: Delivery) -> None:
+    for number in range(8):
+        delivery.create(Email=f"p{number}@example.com", Title="before", Phone="1", City="stays")
+    delivery.inbox.append([replace(one, options={"clear_nulls": True}) for one in people(8, Title=None, Phone="  ")])
+    delivery.finish()
+    assert {(one.get("Title"), one.get("City")) for one in delivery.records()} == {(None, "stays")}
+
+
+def test_a_refused_row_is_buried_with_salesforces_words_and_the_others_are_written(delivery: Delivery) -> None:
+    message = "Title: no; not: now"
+    delivery.fault(
+        fault="refuse", match={"Email": "bad@example.com"}, code="FIELD_CUSTOM_VALIDATION_EXCEPTION", message=message
+    )
+    bad = lead("bad@example.com")
+    delivery.inbox.append([*people(10), bad])
+    delivery.finish()
+    assert len(delivery.records()) == 10
+    (letter,) = dead_letters(delivery.redis, "Lead")
+    assert letter.operation["id"] == bad.id
+    assert letter.reason == f"FIELD_CUSTOM_VALIDATION_EXCEPTION: {message}"
+    assert delivery.inbox.waiting().backlog == 0
+
+
+def test_a_row_that_points_nowhere_is_tried_again_the_usual_way(delivery: Delivery) -> None:
+    delivery.inbox.append([*people(10), lead("bad@example.com", OwnerId="005000000000001AAA")])
+    delivery.finish()
+    assert len(delivery.records()) == 10
+    delivery.deliver_batch()
+    assert len(dead_letters(delivery.redis, "Lead")) == 1
+    assert delivery.inbox.waiting().backlog == 0
+
+
+def test_a_locked_row_is_tried_again_the_usual_way(delivery: Delivery) -> None:
+    delivery.fault(fault="row_lock", match={"Email": "p3@example.com"}, next=1)
+    delivery.inbox.append(people(10))
+    delivery.finish()
+    assert len(delivery.records()) == 9
+    assert delivery.inbox.waiting().backlog == 1
+    assert delivery.redis.hget("pipeline:{Lead}:attempts", "email=p3@example.com") == b"1"
+
+
+def test_a_job_that_fails_as_a_whole_gives_its_keys_to_usual_batches(delivery: Delivery) -> None:
+    described = delivery.describes.get("Lead")
+    ghost = replace(described.fields["Title"], name="Ghost__c")
+    stale = replace(described, fields=MappingProxyType({**described.fields, "Ghost__c": ghost}))
+    # The org has lost a field since it was described, until it is described again.
+    delivery.describes.get = lambda _: stale  # type: ignore[method-assign]
+    delivery.describes.refresh = lambda _: setattr(delivery.describes, "get", lambda _: described)  # type: ignore[method-assign]
+    delivery.inbox.append(people(10, Title="a title", Ghost__c="boo"))
+    delivery.finish()
+    assert delivery.records() == []
+    assert delivery.jobs.next("deliverer") == "none"  # for an hour
+    delivery.deliver_batch()
+    assert [one["Title"] for one in delivery.records()] == ["a title"] * 10
+    assert delivery.inbox.waiting().backlog == 0
+
+
+def test_an_aborted_job_gives_back_what_it_did_not_get_to(delivery: Delivery) -> None:
+    delivery.limits(bulk_delay_s=3600)
+    delivery.inbox.append(people(10))
+    delivery.reach("running")
+    delivery.org.send([Subrequest("PATCH", f"jobs/ingest/{delivery.note('job')}", {"state": "Aborted"})])
+    delivery.finish()
+    assert delivery.records() == []
+    assert delivery.inbox.waiting().backlog == 10
+    delivery.deliver_batch()
+    assert len(delivery.records()) == 10
+
+
+def test_a_job_that_is_gone_gives_its_keys_back(delivery: Delivery) -> None:
+    delivery.inbox.append(people(10))
+    delivery.reach("running")
+    wait_until(lambda: len(delivery.records()) == 10, what="the end of the job")
+    delivery.org.send([Subrequest("DELETE", f"jobs/ingest/{delivery.note('job')}")])
+    delivery.finish()
+    delivery.deliver_batch()  # which finds what was created
+    assert len(delivery.records()) == 10
+    assert delivery.inbox.waiting().backlog == 0
+
+
+def test_without_calls_a_job_waits_where_it_is(delivery: Delivery) -> None:
+    left = [5]
+
+    def may_spend() -> bool:
+        left[0] -= 1
+        return left[0] >= 0
+
+    delivery.may_spend = may_spend
+    delivery.inbox.append(people(10))
+    for _ in range(6):
+        if delivery.tokens():
+            delivery.step()
+    assert sum(delivery.calls().values()) <= 5
+    assert delivery.inbox.waiting().backlog == 10
+    delivery.may_spend = lambda: True
+    delivery.finish()
+    assert len(delivery.records()) == 10
+
+
+def test_a_job_whose_worker_went_before_it_was_started_is_aborted_and_its_keys_are_due(delivery: Delivery) -> None:
+    delivery.fault(fault="reset_before", method="PATCH", path="jobs/ingest", next=1)
+    delivery.inbox.append(people(10))
+    delivery.reach("uploading")
+    job = delivery.note("job")
+    delivery.finish()
+    assert delivery.org.send([Subrequest("GET", f"jobs/ingest/{job}")])[0].body["state"] == "Aborted"
+    assert delivery.records() == []
+    delivery.deliver_batch()
+    assert len(delivery.records()) == 10
+
+
+def test_a_job_of_which_nobody_heard_that_it_was_started_is_waited_for(delivery: Delivery) -> None:
+    delivery.fault(fault="reset_after", method="PATCH", path="jobs/ingest", next=1)
+    delivery.inbox.append(people(10))
+    delivery.finish()
+    assert len(delivery.records()) == 10
+    assert delivery.inbox.waiting().backlog == 0
+
+
+def test_who_lost_a_job_changes_nothing_of_it(delivery: Delivery) -> None:
+    delivery.limits(bulk_delay_s=3600)
+    delivery.inbox.append(people(10))
+    delivery.reach("running")
+    frozen, successor = delivery.next(), delivery.next()
+    assert successor.taken_from == frozen.worker
+    keys = delivery.jobs.keys(frozen)
+    assert delivery.jobs.part(frozen, keys)[1] == set()
+    for change in (
+        lambda: delivery.jobs.hold(frozen, keys),
+        lambda: delivery.jobs.keep(frozen, stage="uploading"),
+        lambda: delivery.jobs.note_rows(frozen, {keys[0]: Row(1, "update", "x")}),
+        lambda: delivery.jobs.split(frozen, keys),
+        lambda: delivery.jobs.end(frozen),
+        lambda: delivery.jobs.again(frozen),
+    ):
+        with pytest.raises(JobLost):
+            change()
+    assert delivery.stage() == "running"
+
+
+def test_keys_in_a_job_are_out_of_reach_for_sweep_and_claim_however_long_it_takes(delivery: Delivery) -> None:
+    delivery.inbox = Inbox(delivery.redis, "Lead", Bounds(linger_s=0, lease_s=0.05))
+    delivery.jobs = BulkJobs(delivery.redis, delivery.inbox, BulkBounds(threshold=8, linger_s=0.001))
+    delivery.limits(bulk_delay_s=3600)
+    delivery.inbox.append(people(10))
+    delivery.reach("running")
+    time.sleep(0.1)  # two leases
+    delivery.inbox.append([lead("p0@example.com", Title="later"), lead("new@example.com")])
+    assert delivery.inbox.sweep().returned == 0
+    batch = delivery.inbox.claim("deliverer", at_once=True)
+    assert isinstance(batch, Batch)
+    assert [claim.key for claim in batch.claims] == ["email=new@example.com"]
+    assert delivery.inbox.waiting().in_flight == 11
+
+
+def test_what_comes_for_a_key_in_a_job_follows_it(delivery: Delivery) -> None:
+    delivery.inbox.append(people(10, Title="first"))
+    delivery.reach("running")
+    delivery.inbox.append([lead("P3@example.com", Title="second")])
+    delivery.finish()
+    assert delivery.inbox.waiting().backlog == 1
+    report = delivery.deliver_batch()
+    assert report.calls == 1  # the job's results told the Id
+    assert sorted(one["Title"] for one in delivery.records()) == [*["first"] * 9, "second"]
+
+
+def test_a_worker_that_ends_leaves_the_job_to_the_next_one(delivery: Delivery) -> None:
+    delivery.inbox.append(people(10))
+    delivery.reach("looking")
+    delivery.is_ending = lambda: True
+    delivery.step()
+    assert delivery.stage() == "looking"
+    assert delivery.redis.hget(f"pipeline:{{Lead}}:bulk:{delivery.tokens()[0]}", "worker") == b""
+    delivery.is_ending = lambda: False
+    delivery.finish()
+    assert len(delivery.records()) == 10
+
+
+def test_a_refused_login_pauses_and_keeps_the_job(delivery: Delivery) -> None:
+    delivery.inbox.append(people(10))
+    delivery.reach("looking")
+    delivery.fault(fault="quota", next=1)
+    delivery.step()
+    assert delivery.paused is not None
+    delivery.finish()
+    assert len(delivery.records()) == 10
+
+
+def test_an_org_that_takes_no_bulk_jobs_is_written_the_usual_way(delivery: Delivery) -> None:
+    delivery.fault(fault="error", method="POST", path="jobs/ingest", status=400, code="FEATURENOTENABLED", message="no")
+    delivery.inbox.append(people(10))
+    delivery.finish()
+    assert delivery.jobs.next("deliverer") == "none"
+    delivery.deliver_batch()
+    assert len(delivery.records()) == 10
+
+
+def test_a_mistake_of_ours_leaves_the_keys_to_usual_batches(
+    delivery: Delivery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def mistake(*_: Any) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(backlog_module, "cells_of", mistake)
+    delivery.inbox.append(people(10))
+    delivery.reach("looking")
+    with pytest.raises(ZeroDivisionError):
+        delivery.step()
+    assert delivery.tokens() == []
+    delivery.deliver_batch()
+    assert len(delivery.records()) == 10
