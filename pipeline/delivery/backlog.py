@@ -15,20 +15,20 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
-from pipeline.delivery.bulk_lookup import Found, Lookups, ask, is_query_cheaper, lookup_of, most_rows, query_of
+from pipeline.delivery.bulk_lookup import Found, ask, is_query_cheaper, most_rows, query_of
 from pipeline.delivery.bulk_result import NO_RESULTS, Outcomes, take
+from pipeline.delivery.bulk_rows import Gathered, Rows
 from pipeline.delivery.calls import NoCall
 from pipeline.delivery.deliverer import Deliverer
 from pipeline.delivery.outcome import Paused, of_failure
 from pipeline.delivery.pack import COLLECTION
 from pipeline.delivery.report import Report
 from pipeline.delivery.work import Work
-from pipeline.inbox.bulk_jobs import CHUNK, BulkJobs, Held, JobLost, Row
+from pipeline.inbox.bulk_jobs import CHUNK, BulkJobs, Held, JobLost
 from pipeline.inbox.claims import Batch, Claim
 from pipeline.inbox.inbox import Inbox
-from pipeline.operation import Json
-from pipeline.salesforce.bulk import MOST_BYTES, Bulk, Job, Kind
-from pipeline.salesforce.bulk_csv import Table, cells_of
+from pipeline.salesforce.bulk import Bulk, Job, Kind
+from pipeline.salesforce.bulk_csv import Table
 from pipeline.salesforce.errors import Refused, SalesforceError
 
 _CALLS_TO_START: Final = 3  # create, upload, close
@@ -53,17 +53,7 @@ class Backlog(Deliverer):
         """Do what is to be done for a job now, and leave it to whoever comes when it is due again."""
         self._begin_step(held, report)
         try:
-            match held.stage:
-                case "collecting" if not held.notes:
-                    return self._collect(held)
-                case "collecting":
-                    self._abandon(held)
-                case "looking":
-                    return self._look(held)
-                case "uploading":
-                    self._end_unstarted(held)
-                case "running":
-                    return self._look_after(held)
+            return self._take_step(held)
         except JobLost as lost:
             report.why = str(lost)
         except NoCall as no_call:
@@ -76,15 +66,24 @@ class Backlog(Deliverer):
                 self._leave(held, 0)
             raise
         except Exception:
-            # A mistake of ours is not made with these keys again: one by one it is blamed on the right one.
+            # A mistake of ours is not made with these keys together again: batches find the one that it is about.
             self._jobs.switch_off()
-            with suppress(JobLost):
-                held = self._jobs.again(held)
-                if held.stage in _BEFORE:
-                    self._abandon(held)
-                else:
-                    self._jobs.hand_over(held, delay_s=self._uncertain_delay_s)
+            self._give_up(held, delay_s=self._uncertain_delay_s)
             raise
+        return None
+
+    def _take_step(self, held: Held) -> Paused | None:
+        match held.stage:
+            case "collecting" if not held.notes:
+                return self._collect(held)
+            case "collecting":
+                self._abandon(held)
+            case "looking":
+                return self._look(held)
+            case "uploading":
+                self._end_unstarted(held)
+            case "running":
+                return self._look_after(held)
         return None
 
     def _begin_step(self, held: Held, report: Report) -> None:
@@ -105,14 +104,19 @@ class Backlog(Deliverer):
         self._report.why = str(error)
         if isinstance(error, Refused):
             self._jobs.switch_off()
+            self._give_up(held, delay_s=_NO_CALL_S)
+        else:
+            self._leave(held, _NO_CALL_S)
+        return None
+
+    def _give_up(self, held: Held, *, delay_s: float) -> None:
+        """Let the keys of a job go that cannot be done, unless it may write: then it is looked at again."""
         with suppress(JobLost):
-            # The stage may have moved on since the step began: what is noted counts.
-            held = self._jobs.again(held)
-            if isinstance(error, Refused) and held.stage in _BEFORE:
+            held = self._jobs.again(held)  # its stage may have moved on since the step began
+            if held.stage in _BEFORE:
                 self._abandon(held)
             else:
-                self._jobs.hand_over(held, delay_s=_NO_CALL_S)
-        return None
+                self._jobs.hand_over(held, delay_s=delay_s)
 
     def _call(self, held: Held, calls: int = 1) -> None:
         """Ask for calls, and whether the job is still ours."""
@@ -128,41 +132,30 @@ class Backlog(Deliverer):
             self._jobs.switch_off(for_s=_NOT_WORTH_FOR_S)
             self._jobs.end(held)
             return None
-        lookups: Lookups | None = None
-        others: list[Claim] = []
-        apart: list[str] = []
+        gathered, paused = Gathered(), None
         keys = unknown = 0
-        paused: Paused | None = None
         while keys < self._jobs.bounds.most_keys and not self._is_ending() and not paused:
             batch = self._keys.claim(self._deliverer, at_once=True, token=held.token)
             if not isinstance(batch, Batch):
                 break
             if batch.wake_another:
                 self._keys.rest(batch.wake_another, in_any_case=True)
-            fit: list[Claim] = []
-            for claim in batch.claims:
-                wanted = lookup_of(claim, describe)
-                lookups = lookups or wanted
-                if wanted is None:
-                    others.append(claim)
-                elif wanted == lookups:
-                    fit.append(claim)
-                else:
-                    apart.append(claim.key)
+            fit = gathered.sort(batch.claims, describe)
             try:
                 keys += self._jobs.hold(held, [claim.key for claim in fit])
             except JobLost:
-                self._inbox.release(held.token, [*(one.key for one in (*fit, *others)), *apart], delay_s=0)
+                left = [claim.key for claim in (*fit, *gathered.others)]
+                self._inbox.release(held.token, [*left, *gathered.apart], delay_s=0)
                 raise
             unknown += sum(claim.record_id is None for claim in fit)
-            while len(others) >= CHUNK and not paused:
-                paused = self._deliver_now(held, held.token, others[:CHUNK])
-                del others[:CHUNK]
-        if others:
-            paused = self._deliver_now(held, held.token, others) or paused
-        if apart:
-            self._inbox.release(held.token, apart, delay_s=0)
-        if lookups is None or keys < self._jobs.bounds.threshold // _WORTH:
+            if len(gathered.others) >= CHUNK:
+                paused = self._deliver_now(held, held.token, gathered.others)
+                gathered.others.clear()
+        if gathered.others:
+            paused = self._deliver_now(held, held.token, gathered.others) or paused
+        self._inbox.release(held.token, gathered.apart, delay_s=0)
+        lookups = gathered.lookups
+        if lookups is None or not self._is_worth(keys):
             self._jobs.switch_off(for_s=_NOT_WORTH_FOR_S)
             self._abandon(held)
             return paused
@@ -170,6 +163,9 @@ class Backlog(Deliverer):
             held, delay_s=0, stage="looking", names=",".join(lookups.names), join=lookups.join, unknown=unknown
         )
         return paused
+
+    def _is_worth(self, keys: int) -> bool:
+        return keys > 0 and keys >= self._jobs.bounds.threshold // _WORTH
 
     def _deliver_now(self, held: Held, token: str, claims: Sequence[Claim]) -> Paused | None:
         """Deliver keys the usual way. Theirs is a lease, and no job's."""
@@ -231,14 +227,12 @@ class Backlog(Deliverer):
     def _write_rows(self, held: Held, found: Found | None) -> Paused | None:
         """Write down what each key's row is, then start the job of those that are created, or of those updated."""
         describe = self._calls.described(self._inbox.object)
-        tables: dict[Kind, Table] = {"insert": Table(), "update": Table()}
-        keys: dict[Kind, list[str]] = {"insert": [], "update": []}
-        ids: set[str] = set()
+        rows = Rows()
         for chunk in self._jobs.claims(held):
             works: list[Work] = []
             for claim, row in chunk:
                 work = self._begin(claim, describe)
-                if row is not None:
+                if row is not None:  # found by who began with this
                     work.know(row.record_id or None, fresh=False)
                 works.append(work)
             unknown = [work for work in works if work.needs_lookup and not work.references()]
@@ -246,27 +240,15 @@ class Backlog(Deliverer):
                 found.give(unknown)
             else:
                 ask(unknown, self._org, partial(self._call, held))
-            noted: dict[str, Row] = {}
-            for work in works:
-                plain = _row_of(work)
-                if plain is None:
-                    continue
-                kind, record_id, cells = plain
-                if record_id in ids or tables[kind].size > MOST_BYTES:
-                    continue
-                if record_id:
-                    ids.add(record_id)
-                tables[kind].add(cells)
-                keys[kind].append(work.claim.key)
-                noted[work.claim.key] = Row(work.claim.taken, kind, record_id)
-            self._jobs.note_rows(held, noted)
-        kind = max(tables, key=lambda one: len(tables[one]))
+            added = {work.claim.key: rows.add(work) for work in works}
+            self._jobs.note_rows(held, {key: row for key, row in added.items() if row is not None})
+        kind: Kind = max(rows.keys, key=lambda one: len(rows.keys[one]))
         other: Kind = "update" if kind == "insert" else "insert"
-        if len(keys[other]) >= self._jobs.bounds.threshold // _WORTH:
-            self._jobs.split(held, keys[other])
-        if len(keys[kind]) < self._jobs.bounds.threshold // _WORTH:
+        if not self._is_worth(len(rows.keys[kind])):
             return self._deliver_others(held, kind="")
-        self._start(held, kind, tables[kind])
+        if self._is_worth(len(rows.keys[other])):
+            self._jobs.split(held, rows.keys[other])
+        self._start(held, kind, rows.tables[kind])
         return self._deliver_others(held, kind=kind)
 
     def _start(self, held: Held, kind: Kind, table: Table) -> None:
@@ -385,19 +367,3 @@ class Backlog(Deliverer):
         looks = int(held.notes.get("looks", 0)) + 1
         first_s = max(_FIRST_LOOK_S, int(held.notes.get("rows", 0)) / _ROWS_A_SECOND)
         self._jobs.hand_over(held, delay_s=min(_LONGEST_WAIT_S, first_s * 2.0 ** min(looks, 20)), looks=looks)
-
-
-def _row_of(work: Work) -> tuple[Kind, str, dict[str, str]] | None:
-    """Return how a key is written by one row, the record's Id ("" for a new one) and the cells; None if it is not."""
-    if not work.is_open or work.buried or len(work.changes) > 1 or work.is_waiting_for_lookup:
-        return None
-    write = work.next_write()
-    if write is None or write.kind == "delete" or work.buried or work.writes_twice:
-        return None
-    fields: dict[str, Json] = {name: value for name, value in write.record.items() if name != "id"}
-    cells = cells_of(fields)
-    if not cells:
-        return None
-    if write.kind == "create":
-        return "insert", "", cells
-    return "update", str(write.record_id), {"Id": str(write.record_id), **cells}

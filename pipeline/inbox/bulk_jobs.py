@@ -83,7 +83,7 @@ class Row:
 
 
 class BulkJobs:
-    """The bulk jobs of the object of an inbox. Methods that take a `Held` raise JobLost where it is another's by now."""
+    """The bulk jobs of an inbox's object. Methods that take a `Held` raise JobLost where it is another's by now."""
 
     def __init__(self, redis: Redis, inbox: Inbox, bounds: BulkBounds | None = None) -> None:
         self.bounds = bounds or BulkBounds()

@@ -119,13 +119,14 @@ def _job(answer: Subresponse) -> Job:
     """Read a job. Raises NoAnswer(sent=True) where the answer is none, so that nothing is taken for granted."""
     try:
         told = answer.body
-        if not _ID.fullmatch(told["id"]):
-            raise ValueError("not an Id")
+        job_id = _ID.fullmatch(told["id"])
         counted = (told.get("numberRecordsProcessed"), told.get("numberRecordsFailed"))
         processed, failed = (None if count is None else int(count) for count in counted)
-        return Job(told["id"], str(told["state"]), processed, failed, str(told.get("errorMessage") or ""))
+        if job_id is not None:
+            return Job(job_id[0], str(told["state"]), processed, failed, str(told.get("errorMessage") or ""))
     except (TypeError, KeyError, ValueError, AttributeError):
-        raise NoAnswer(sent=True, why="the answer about a bulk job is no job") from None
+        pass
+    raise NoAnswer(sent=True, why="the answer about a bulk job is no job")
 
 
 def _file(answer: Subresponse) -> bytes:

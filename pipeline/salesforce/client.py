@@ -74,7 +74,7 @@ class Subrequest:
 
 @dataclass(frozen=True, slots=True)
 class Subresponse:
-    """Salesforce's answer to one subrequest: HTTP status, headers, and the body: decoded JSON, bytes of CSV, or None."""
+    """Salesforce's answer to one subrequest: HTTP status, body (decoded JSON, None without one, CSV as bytes), headers."""
 
     status: int
     body: Any = field(default=None, repr=False)

@@ -1,7 +1,7 @@
 """Deliver: woken for one object, bring batches of its waiting operations to the org until nothing is due."""
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from celery.utils.log import get_task_logger
 from kombu.exceptions import OperationalError
@@ -58,12 +58,10 @@ def deliver(object_name: str, token: str) -> dict[str, Any]:
 def deliver_due(object_name: str, token: str, runtime: "Runtime") -> "Report":
     """Claim and deliver batches of one object until nothing is due, the gate is closed, or the turn is over."""
     from pipeline.delivery.report import Report
-    from pipeline.inbox.claims import Empty, Wait
 
     inbox = runtime.inbox(object_name)
     report = Report(object_name)
     started = time.monotonic()
-    can_delay = not is_rabbitmq(runtime.settings.broker_url)
     sweep_one(object_name, runtime)
     while time.monotonic() - started < _TURN_S and not is_draining():
         wait_s, report.why = _closed_for(object_name, token, runtime)
@@ -72,35 +70,42 @@ def deliver_due(object_name: str, token: str, runtime: "Runtime") -> "Report":
         if wait_s > 0:
             time.sleep(wait_s)
             continue
-        more_to_come = can_delay and _is_more_to_come()
-        turn = bulk_turn(inbox, token, report, runtime, more_to_come=more_to_come)
-        if turn == "worked":
-            continue
-        if turn == "wait":
+        if _turn(inbox, token, report, runtime) == "gone":
             return _finished(report, started)
-        claimed = inbox.claim(token, more_to_come=more_to_come)
-        if isinstance(claimed, Empty):
-            runtime.gate.give_back(CALLS, token)
-            if inbox.rest(token, in_any_case=False):
-                return _finished(report, started)
-        elif isinstance(claimed, Wait):
-            runtime.gate.give_back(CALLS, token)
-            wait_s = min(max(claimed.seconds, _SHORTEST_WAIT_S), _PATIENCE_S)
-            if can_delay:
-                # Not waited for in place: this process can take events in meanwhile. The deliverer keeps its token, and
-                # the wait is far below what the transport gives a message back after.
-                wake(object_name, token, in_s=wait_s)
-                return _finished(report, started)
-            # Celery has RabbitMQ's quorum queues delay nothing that is sent to a direct exchange.
-            time.sleep(wait_s)
-        else:
-            if claimed.wake_another:
-                wake(object_name, claimed.wake_another)
-            _deliver_batch(claimed, inbox, token, report, runtime)
     inbox.rest(token, in_any_case=True)
     if is_draining():
         sweep_one(object_name, runtime)  # which wakes another worker, if keys are due
     return _finished(report, started)
+
+
+def _turn(inbox: "Inbox", token: str, report: "Report", runtime: "Runtime") -> Literal["on", "gone"]:
+    """Do a step of a bulk job, or claim and deliver a batch; "gone": the deliverer has left."""
+    from pipeline.inbox.claims import Empty, Wait
+
+    can_delay = not is_rabbitmq(runtime.settings.broker_url)
+    more_to_come = can_delay and _is_more_to_come()
+    turn = bulk_turn(inbox, token, report, runtime, more_to_come=more_to_come)
+    if turn != "none":
+        return "gone" if turn == "wait" else "on"
+    claimed = inbox.claim(token, more_to_come=more_to_come)
+    if isinstance(claimed, Empty):
+        runtime.gate.give_back(CALLS, token)
+        return "gone" if inbox.rest(token, in_any_case=False) else "on"
+    if isinstance(claimed, Wait):
+        runtime.gate.give_back(CALLS, token)
+        wait_s = min(max(claimed.seconds, _SHORTEST_WAIT_S), _PATIENCE_S)
+        if can_delay:
+            # Not waited for in place: this process can take events in meanwhile. The deliverer keeps its token, and the
+            # wait is far below what the transport gives a message back after.
+            wake(inbox.object, token, in_s=wait_s)
+            return "gone"
+        # Celery has RabbitMQ's quorum queues delay nothing that is sent to a direct exchange.
+        time.sleep(wait_s)
+        return "on"
+    if claimed.wake_another:
+        wake(inbox.object, claimed.wake_another)
+    _deliver_batch(claimed, inbox, token, report, runtime)
+    return "on"
 
 
 def sweep_one(object_name: str, runtime: "Runtime") -> None:

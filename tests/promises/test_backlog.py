@@ -5,6 +5,7 @@ nobody takes over (`bulk_wake.lua`), keys of a job that a sweep returns (`+inf` 
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import requests
 from redis import Redis
@@ -69,7 +70,6 @@ def people(emulator: str) -> dict[str, str]:
 
 
 def stages(redis: Redis) -> set[str]:
-    found = (
-        redis.hget(b"pipeline:{Lead}:bulk:" + token, "stage") for token in redis.zrange("pipeline:{Lead}:bulk", 0, -1)
-    )
+    tokens: Any = redis.zrange("pipeline:{Lead}:bulk", 0, -1)
+    found: list[Any] = [redis.hget(f"pipeline:{{Lead}}:bulk:{token.decode()}", "stage") for token in tokens]
     return {stage.decode() for stage in found if stage}

@@ -111,19 +111,25 @@ def test_a_file_that_is_no_csv_is_not_read(file: bytes) -> None:
         list(read_rows(file))
 
 
+_MISSING, _LOCKED = "Required fields are missing: [LastName, Company]", "unable to obtain exclusive access"
+
+
 @pytest.mark.parametrize(
     ("text", "errors"),
     [
         (
-            "REQUIRED_FIELD_MISSING:Required fields are missing: [LastName, Company]:LastName, Company --",
-            [ErrorDetail("REQUIRED_FIELD_MISSING", "Required fields are missing: [LastName, Company]", ("LastName", "Company"))],
+            f"REQUIRED_FIELD_MISSING:{_MISSING}:LastName, Company --",
+            [ErrorDetail("REQUIRED_FIELD_MISSING", _MISSING, ("LastName", "Company"))],
         ),
-        ("UNABLE_TO_LOCK_ROW:unable to obtain exclusive access to this record:--", [ErrorDetail("UNABLE_TO_LOCK_ROW", "unable to obtain exclusive access to this record")]),
-        ("A_CODE:one -- two: three:Title --;B_CODE:four:--", [ErrorDetail("A_CODE", "one -- two: three", ("Title",)), ErrorDetail("B_CODE", "four")]),
+        (f"UNABLE_TO_LOCK_ROW:{_LOCKED}:--", [ErrorDetail("UNABLE_TO_LOCK_ROW", _LOCKED)]),
+        (
+            "A_CODE:one -- two: three:Title --;B_CODE:four:--",
+            [ErrorDetail("A_CODE", "one -- two: three", ("Title",)), ErrorDetail("B_CODE", "four")],
+        ),
         ("INVALID_FIELD:a\nb:--", [ErrorDetail("INVALID_FIELD", "a\nb")]),
         ("something else", [ErrorDetail("UNKNOWN", "something else")]),
         ("", []),
     ],
-)  # fmt: skip
+)
 def test_what_was_refused_is_read_with_its_code_and_fields(text: str, errors: list[ErrorDetail]) -> None:
     assert list(errors_of(text)) == errors
