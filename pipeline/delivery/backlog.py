@@ -35,6 +35,7 @@ _CALLS_TO_START: Final = 3  # create, upload, close
 _FIRST_LOOK_S, _LONGEST_WAIT_S = 1.0, 300.0
 _ROWS_A_SECOND: Final = 10_000  # what a job may get done; only decides when the first look is worth a call
 _NO_CALL_S: Final = 5.0
+_REFUSED_S: Final = 60.0
 _GONE: Final = 404
 _BEFORE: Final = frozenset({"collecting", "looking"})  # stages in which Salesforce has no job that could write
 # A backlog of which less than this part is fit for a job is not worth one, for this long.
@@ -104,7 +105,7 @@ class Backlog(Deliverer):
         self._report.why = str(error)
         if isinstance(error, Refused):
             self._jobs.switch_off()
-            self._give_up(held, delay_s=_NO_CALL_S)
+            self._give_up(held, delay_s=_REFUSED_S)
         else:
             self._leave(held, _NO_CALL_S)
         return None
@@ -329,8 +330,9 @@ class Backlog(Deliverer):
             elif job.processed is None or job.failed is None or job.processed > job.failed:
                 self._call(held)
                 outcomes.add(self._bulk.results(held.job, "successfulResults"))
-        except Refused as refused:
-            if refused.status != _GONE:
+        except (Refused, ValueError) as error:
+            # Results are kept for a week. Without them keys are looked up again, which tells as much.
+            if isinstance(error, Refused) and isinstance(of_failure(error), Paused):
                 raise
         return outcomes
 
@@ -354,12 +356,17 @@ class Backlog(Deliverer):
                 self._report.claimed += claim.taken
                 work = self._begin(claim, describe)
                 work.know(row.record_id or None, fresh=False)
-                paused = take(work, outcomes, delay_s=delay_s) or paused
                 works.append(work)
+                try:
+                    paused = take(work, outcomes, delay_s=delay_s) or paused
+                except Exception as error:  # noqa: BLE001  (raised again once the job is settled)
+                    self._blame([work], error)
             self._let_go(held, strangers)
             self._settle(works)
             self._jobs.keep(held)
         self._jobs.end(held)
+        if self._fault is not None:
+            raise self._fault
         return paused
 
     def _wait(self, held: Held) -> None:

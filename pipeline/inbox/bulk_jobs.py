@@ -159,9 +159,11 @@ class BulkJobs:
 
     def claims(self, held: Held) -> Iterator[list[tuple[Claim, Row | None]]]:
         """Read what the job holds, up to a thousand keys at a time, without those that were settled."""
-        start, most = 0, self._inbox.bounds.operations_of_key
+        start, bounds = 0, self._inbox.bounds
         while True:
-            looked_at, *found = _claims(self._redis, self._base, held.token, most, start, CHUNK)
+            looked_at, *found = _claims(
+                self._redis, self._base, held.token, bounds.operations_of_key, start, CHUNK, bounds.operations
+            )
             if not looked_at:
                 return
             yield [(read_claim(key, *rest), Row.read(row.decode()) if row else None) for key, row, *rest in found]

@@ -17,6 +17,7 @@ from pipeline.salesforce.errors import ErrorDetail
 
 NULL: Final = "#N/A"
 MOST_CELL_CHARACTERS: Final = 131_072  # of one cell (Bulk API 2.0 limits); Python's csv reads as many
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _NEWLINES = re.compile(r"\r\n?")
 # `CODE:message:fields --`, one after the other; messages hold colons and dashes of their own.
 _BETWEEN_ERRORS = re.compile(r"--;?\s*(?=[A-Z][A-Z0-9_]+:|$)")
@@ -26,8 +27,9 @@ _ERROR = re.compile(r"(?P<code>[A-Z][A-Z0-9_]+):(?P<message>.*?)(?::(?P<fields>[
 def cells_of(record: Mapping[str, Json]) -> dict[str, str] | None:
     """Return a record's values as cells, by field; None where CSV cannot say the same as JSON does.
 
-    Null and blank text, which Salesforce stores as null, become `#N/A`, so a text that says `#N/A` cannot be sent.
-    Carriage returns, which fail the whole job inside a value, become line feeds.
+    Null and blank text, which Salesforce stores as null, become `#N/A`, so a text that says `#N/A` cannot be sent; nor
+    can a number with an exponent, of which the guide says nothing. Carriage returns, which fail the whole job inside a
+    value, become line feeds.
     """
     cells: dict[str, str] = {}
     for name, value in record.items():
@@ -47,7 +49,10 @@ def _cell(value: Json) -> str | None:
             return NULL
         is_sayable = text.strip() != NULL and len(text) <= MOST_CELL_CHARACTERS and "\0" not in text
         return text if is_sayable and _is_unicode(text) else None
-    return json.dumps(value) if isinstance(value, bool | int | float) else None
+    if isinstance(value, bool | int | float):
+        text = json.dumps(value)
+        return text if isinstance(value, bool) or _NUMBER.fullmatch(text) else None
+    return None
 
 
 def _is_unicode(text: str) -> bool:

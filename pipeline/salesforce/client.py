@@ -74,7 +74,7 @@ class Subrequest:
 
 @dataclass(frozen=True, slots=True)
 class Subresponse:
-    """Salesforce's answer to one subrequest: HTTP status, body (decoded JSON, None without one, CSV as bytes), headers."""
+    """Salesforce's answer to one subrequest: HTTP status, body (decoded JSON, CSV as bytes, or None), headers."""
 
     status: int
     body: Any = field(default=None, repr=False)

@@ -14,10 +14,12 @@ from redis import Redis
 from pipeline.delivery import backlog as backlog_module
 from pipeline.delivery import bulk_rows
 from pipeline.delivery.backlog import Backlog
+from pipeline.delivery.bulk_result import Outcomes, take
 from pipeline.delivery.deliverer import Deliverer
 from pipeline.delivery.org import Describes
 from pipeline.delivery.outcome import Paused
 from pipeline.delivery.report import Report
+from pipeline.delivery.work import Work
 from pipeline.inbox.bulk_jobs import BulkBounds, BulkJobs, Held, JobLost, Row
 from pipeline.inbox.claims import Batch
 from pipeline.inbox.dead_letters import dead_letters
@@ -447,3 +449,20 @@ def test_a_mistake_of_ours_leaves_the_keys_to_usual_batches(
     assert delivery.tokens() == []
     delivery.deliver_batch()
     assert len(delivery.records()) == 10
+
+
+def test_a_mistake_of_ours_with_one_result_counts_against_its_key_alone(
+    delivery: Delivery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def mistake(work: Work, outcomes: Outcomes, *, delay_s: float) -> Paused | None:
+        if work.claim.key == "email=p3@example.com":
+            raise ZeroDivisionError
+        return take(work, outcomes, delay_s=delay_s)
+
+    monkeypatch.setattr(backlog_module, "take", mistake)
+    delivery.inbox.append(people(10))
+    with pytest.raises(ZeroDivisionError):
+        delivery.finish()
+    assert delivery.tokens() == []
+    assert delivery.inbox.waiting().backlog == 1
+    assert delivery.redis.hget("pipeline:{Lead}:attempts", "email=p3@example.com") == b"1"

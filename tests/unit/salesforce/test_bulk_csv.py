@@ -86,7 +86,9 @@ def test_a_result_file_is_read_as_it_was_written(rows: list[dict[str, str]]) -> 
     assert list(read_rows(out.getvalue().encode())) == [{name: row.get(name, "") for name in names} for row in rows]
 
 
-@pytest.mark.parametrize("value", [NULL, f" {NULL}\n", ["a"], {"a": 1}, "\ud800", "a\0b", "x" * 200_000])
+@pytest.mark.parametrize(
+    "value", [NULL, f" {NULL}\n", ["a"], {"a": 1}, "\ud800", "a\0b", "x" * 200_000, 1e30, float("nan")]
+)
 def test_what_csv_cannot_say_is_not_said(value: Json) -> None:
     assert cells_of({"LastName": "x", "Title": value}) is None
 
