@@ -466,3 +466,43 @@ def test_a_mistake_of_ours_with_one_result_counts_against_its_key_alone(
     assert delivery.tokens() == []
     assert delivery.inbox.waiting().backlog == 1
     assert delivery.redis.hget("pipeline:{Lead}:attempts", "email=p3@example.com") == b"1"
+
+
+def test_a_job_in_a_workers_hands_is_not_given_to_another(delivery: Delivery) -> None:
+    delivery.limits(bulk_delay_s=3600)
+    delivery.inbox.append(people(10))
+    delivery.reach("running")
+    held = delivery.next()
+    assert delivery.jobs.next("another") == "none"
+    assert delivery.jobs.wake() is None
+    delivery.jobs.keep(held)
+    assert delivery.jobs.next("another") == "none"
+    delivery.jobs.hand_over(held, delay_s=0)
+    delivery.redis.delete("pipeline:{Lead}:deliverers")
+    assert delivery.jobs.wake() is not None
+    assert isinstance(delivery.jobs.next("another"), Held)
+
+
+def test_a_backlog_that_grows_while_a_job_is_on_its_way_waits_to_be_one_job(delivery: Delivery) -> None:
+    delivery.jobs = BulkJobs(delivery.redis, delivery.inbox, BulkBounds(threshold=8, most_keys=20, linger_s=60))
+    delivery.limits(bulk_delay_s=3600)
+    delivery.inbox.append(people(10))
+    delivery.reach("running")
+    delivery.inbox.append([lead(f"q{number}@example.com") for number in range(7)])
+    assert delivery.jobs.next("deliverer") == "none"  # too few for a job: they leave the usual way
+    delivery.inbox.append([lead(f"r{number}@example.com") for number in range(12)])
+    assert delivery.jobs.next("deliverer") == "wait"
+    delivery.inbox.append([lead("s@example.com")])
+    held = delivery.jobs.next("deliverer")
+    assert isinstance(held, Held)
+    assert held.stage == "collecting"
+    assert delivery.jobs.next("another") == "wait"  # one collects, and the others leave it the backlog
+
+
+def test_below_the_threshold_and_with_none_there_are_no_jobs(delivery: Delivery) -> None:
+    delivery.inbox.append(people(7))
+    assert delivery.jobs.next("deliverer") == "none"
+    delivery.inbox.append([lead("another@example.com")])
+    never = BulkJobs(delivery.redis, delivery.inbox, BulkBounds(threshold=0))
+    assert never.next("deliverer") == "none"
+    assert isinstance(delivery.jobs.next("deliverer"), Held)
