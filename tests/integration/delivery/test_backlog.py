@@ -506,3 +506,19 @@ def test_below_the_threshold_and_with_none_there_are_no_jobs(delivery: Delivery)
     never = BulkJobs(delivery.redis, delivery.inbox, BulkBounds(threshold=0))
     assert never.next("deliverer") == "none"
     assert isinstance(delivery.jobs.next("deliverer"), Held)
+
+
+def test_keys_that_share_a_match_value_with_a_job_keep_no_others_waiting(delivery: Delivery) -> None:
+    delivery.limits(bulk_delay_s=3600)
+    delivery.inbox.append(people(10))
+    delivery.reach("running")
+    delivery.inbox = Inbox(delivery.redis, "Lead", Bounds(batch=2, linger_s=0))
+    match = {"Email": "p0@example.com"}
+    delivery.inbox.append([replace(lead("x"), match={**match, "Phone": str(number)}) for number in range(6)])
+    delivery.inbox.append([lead("z@example.com")])
+    claimed: list[str] = []
+    for _ in range(3):
+        batch = delivery.inbox.claim("deliverer", at_once=True)
+        claimed += [claim.key for claim in batch.claims] if isinstance(batch, Batch) else []
+    assert claimed == ["email=z@example.com"]
+    assert delivery.inbox.waiting().backlog == 17
