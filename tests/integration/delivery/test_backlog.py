@@ -385,7 +385,8 @@ def test_keys_in_a_job_are_out_of_reach_for_sweep_and_claim_however_long_it_take
     delivery.inbox.append(people(10))
     delivery.reach("running")
     time.sleep(0.1)  # two leases
-    delivery.inbox.append([lead("p0@example.com", Title="later"), lead("new@example.com")])
+    shares = replace(lead("x"), match={"Email": "p1@example.com", "Phone": "1"})
+    delivery.inbox.append([lead("p0@example.com", Title="later"), shares, lead("new@example.com")])
     assert delivery.inbox.sweep().returned == 0
     batch = delivery.inbox.claim("deliverer", at_once=True)
     assert isinstance(batch, Batch)
