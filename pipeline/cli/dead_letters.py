@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 _CHUNK = 500  # letters that are moved or deleted at once
 
 
-@click.group(name="dead-letters")
+@click.group(
+    name="dead-letters",
+    epilog="\b\nExample, after a rule of the org was mended:\n"
+    "  pipeline dead-letters list --object Lead --since 2h\n"
+    "  pipeline dead-letters retry --object Lead --since 2h",
+)
 def dead_letters() -> None:
     """Show what could not be delivered and why; retry, export or drop it.
 
@@ -38,6 +43,9 @@ def dead_letters() -> None:
 @click.option("--json", "is_json", is_flag=True, help="Print one JSON object on the last line.")
 def list_letters(*, limit: int, is_json: bool, **chosen: Any) -> None:
     """List dead letters, oldest first: id, time, and the reason in Salesforce's own words where it gave one."""
+    from rich.console import Console
+    from rich.text import Text
+
     from pipeline.cli.connection import connected
 
     with connected() as redis:
@@ -47,8 +55,10 @@ def list_letters(*, limit: int, is_json: bool, **chosen: Any) -> None:
         rows = [{"id": _name(letter), "time": _time(letter), "reason": letter.reason} for letter in shown]
         click.echo(json.dumps({"dead_letters": rows, "more": len(letters) > limit}))
         return
+    console = Console(highlight=False)
     for letter in shown:
-        click.echo(f"{_name(letter)}  {_time(letter)}  {letter.reason}")
+        line = Text.assemble((_name(letter), "bold"), (f"  {_time(letter)}  ", "dim"), letter.reason)
+        console.print(line, soft_wrap=True)
     if not shown:
         click.echo("no dead letters")
     elif len(letters) > limit:
@@ -142,7 +152,8 @@ def export(**chosen: Any) -> None:
 @filters
 @click.option("--all", "is_all", is_flag=True, help="Every dead letter.")
 @click.option("--yes", "is_sure", is_flag=True, help="Do not ask.")
-def drop(*, is_all: bool, is_sure: bool, **chosen: Any) -> None:
+@click.option("--json", "is_json", is_flag=True, help="Print one JSON object on the last line.")
+def drop(*, is_all: bool, is_sure: bool, is_json: bool, **chosen: Any) -> None:
     """Delete dead letters for good, after asking. There is no way back: `export` them first."""
     from pipeline.cli.connection import connected
     from pipeline.inbox.dead_letters import drop as drop_letters
@@ -151,12 +162,12 @@ def drop(*, is_all: bool, is_sure: bool, **chosen: Any) -> None:
     with connected() as redis:
         letters = list(choice.letters(redis))
         if letters and not is_sure:
-            click.confirm(f"Delete {len(letters):,} dead letters for good?", abort=True)
+            click.confirm(f"Delete {len(letters):,} dead letters for good?", abort=True, err=is_json)
         dropped = 0
         for chunk in _chunks(letters):
             for name in dict.fromkeys(letter.object for letter in chunk):
                 dropped += drop_letters(redis, name, [letter for letter in chunk if letter.object == name])
-    click.echo(f"{dropped:,} deleted")
+    click.echo(json.dumps({"deleted": dropped}) if is_json else f"{dropped:,} deleted")
 
 
 def _limited(choice: Choice, *, is_all: bool) -> Choice:

@@ -40,19 +40,20 @@ def measure(runtime: "Runtime") -> dict[str, Any]:
     """Return the figures under the names of the `--json` contract; None for what the org has not told yet."""
     from pipeline.inbox.dead_letters import EVENTS, count_dead_letters
     from pipeline.inbox.inbox import objects
+    from pipeline.inbox.waiting import waiting
     from pipeline.tasks.ingest import queued
 
     redis = runtime.redis
     names = sorted({*objects(redis), *runtime.settings.destination.objects})
-    waiting = {name: runtime.inbox(name).waiting() for name in names}
+    measured = waiting(redis, names)
     quota, paused, age_s = runtime.gate.status(), runtime.pause.why(), runtime.session.age_s()
     return {
-        "backlog": {EVENTS: queued(), **{name: it.backlog for name, it in waiting.items()}},
-        "oldest_event_age_s": {name: round(it.oldest_s, 3) for name, it in waiting.items()},
-        "in_flight": {name: it.in_flight for name, it in waiting.items()},
+        "backlog": {EVENTS: queued(), **{name: it.backlog for name, it in measured.items()}},
+        "oldest_event_age_s": {name: round(it.oldest_s, 3) for name, it in measured.items()},
+        "in_flight": {name: it.in_flight for name, it in measured.items()},
         "dead_letters": {
             EVENTS: count_dead_letters(redis, EVENTS),
-            **{name: it.dead_letters for name, it in waiting.items()},
+            **{name: it.dead_letters for name, it in measured.items()},
         },
         "unreadable": queued(UNREADABLE),
         "quota": {"limit": quota.limit, "used": quota.used, "budget_left": quota.budget_left},

@@ -9,6 +9,7 @@ Before `running` nothing is written, and after a job's end nothing more is: only
 fit a row (several writes, references to look up, deletes, reads) is delivered like any other batch.
 """
 
+import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -30,6 +31,8 @@ from pipeline.inbox.inbox import Inbox
 from pipeline.salesforce.bulk import Bulk, Job, Kind
 from pipeline.salesforce.bulk_csv import Table
 from pipeline.salesforce.errors import Refused, SalesforceError
+
+log = logging.getLogger(__name__)
 
 _CALLS_TO_START: Final = 3  # create, upload, close
 _FIRST_LOOK_S, _LONGEST_WAIT_S = 1.0, 300.0
@@ -261,6 +264,7 @@ class Backlog(Deliverer):
         self._jobs.keep(held)
         self._bulk.close(job.id)
         self._jobs.hand_over(held, delay_s=max(_FIRST_LOOK_S, len(table) / _ROWS_A_SECOND), stage="running")
+        log.info("object=%s bulk_job=%s kind=%s rows=%d: started", self._inbox.object, job.id, kind, len(table))
 
     def _deliver_others(self, held: Held, *, kind: str) -> Paused | None:
         """Deliver the usual way what is no row of the job, with the Ids that were found for it."""
@@ -337,6 +341,10 @@ class Backlog(Deliverer):
         return outcomes
 
     def _settle_job(self, held: Held, job: Job, outcomes: Outcomes) -> Paused | None:
+        log.info(
+            "object=%s bulk_job=%s state=%s processed=%s failed=%s: ended",
+            *(self._inbox.object, job.id, job.state, job.processed, job.failed),
+        )
         if job.state == "Failed":
             # A job fails as a whole for a field that the org does not know (any more): collections are told which.
             self._jobs.switch_off()
@@ -357,6 +365,8 @@ class Backlog(Deliverer):
                 work = self._begin(claim, describe)
                 work.know(row.record_id or None, fresh=False)
                 works.append(work)
+                if work.is_open:
+                    work.send_in(held.job)
                 try:
                     paused = take(work, outcomes, delay_s=delay_s) or paused
                 except Exception as error:  # noqa: BLE001  (raised again once the job is settled)

@@ -15,6 +15,7 @@ from pipeline.delivery.merge import Part, merge
 from pipeline.delivery.org import Claims, Describes, Org
 from pipeline.delivery.outcome import Paused, RetryAt, of_failure, was_too_much
 from pipeline.delivery.pack import COLLECTION, COLLECTIONS, Collection, pack
+from pipeline.delivery.reasons import label_of
 from pipeline.delivery.report import Report
 from pipeline.delivery.shape import cast_lookups, shape
 from pipeline.delivery.work import Work, in_groups, known_at_start, unshaped
@@ -264,7 +265,7 @@ class Deliverer:
         if not self._calls.may_call(works):
             return None
         try:
-            answers = self._org.send([question.subrequest for question in asked], by=self._calls.begin_by)
+            answers = self._calls.send(self._org, [question.subrequest for question in asked])
             for question, answer in zip(asked, answers, strict=True):
                 paused = self._read(question, answer)
                 if paused:
@@ -341,8 +342,10 @@ class Deliverer:
         sent = [collection for collection in map(partial(_still_open, works), request) if collection.writes]
         refused_field, paused = False, None
         self._being_written = [works[write.key] for collection in sent for write in collection.writes]
+        for work in self._being_written:
+            work.send_in(self._calls.id)
         try:
-            answers = self._org.send([one.subrequest for one in sent], by=self._calls.begin_by)
+            answers = self._calls.send(self._org, [one.subrequest for one in sent])
             self._being_written = ()
             for collection, answer in zip(sent, answers, strict=True):
                 members = [works[write.key] for write in collection.writes]
@@ -393,6 +396,9 @@ class Deliverer:
             if work.claim.key not in lost:
                 self._report.retried += len(settlement.keep)
                 self._report.dead += len(settlement.bury)
+                if settlement.keep:
+                    self._report.why_retried[settlement.why_kept] += len(settlement.keep)
+                self._report.why_dead.update(label_of(reason) for reason in settlement.bury.values())
                 left_out.update(work.left_out(settlement))
         if left_out:
             self._inbox.count_left_out(left_out)

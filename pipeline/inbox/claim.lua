@@ -44,7 +44,7 @@ end
 -- Where few keys are due, each may bring more: a key that everybody writes to would take a linger for each share.
 most_of_key = math.max(most_of_key, math.min(10 * most_of_key, math.floor(most_in_all / due)))
 
-local batch, taken = {'batch', 0}, 0
+local batch, taken, passed_by = {'batch', 0}, 0, 0
 -- Keys that share a match value with a claimed one stay ready; looking at twice the batch passes them by.
 for _, key in ipairs(redis.call('ZRANGE', base .. 'ready', '-inf', now, 'BYSCORE', 'LIMIT', 0, 2 * most)) do
   if #batch - 2 >= most or taken >= most_in_all then break end
@@ -70,8 +70,11 @@ for _, key in ipairs(redis.call('ZRANGE', base .. 'ready', '-inf', now, 'BYSCORE
       redis.call('GET', base .. 'clock:' .. key) or '',
       operations,
     }
+  else
+    passed_by = passed_by + 1
   end
 end
+if passed_by > 0 then redis.call('HINCRBY', base .. 'counts', 'lock_waits', passed_by) end
 if #batch == 2 then return {'wait', linger} end
 
 redis.call('SET', base .. 'left', string.format('%.0f', now), 'PX', math.max(linger, 1000))

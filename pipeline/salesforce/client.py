@@ -18,7 +18,7 @@ from pipeline.errors import ConfigurationError
 from pipeline.operation import Json
 from pipeline.salesforce.errors import ErrorDetail, NoAnswer, Refused, Unavailable, error_details
 from pipeline.salesforce.session import OrgSession, SessionStore
-from pipeline.salesforce.transport import Transport, no_answer
+from pipeline.salesforce.transport import OnCall, Transport, no_answer
 
 # REST API guide, "Composite" and "sObject Collections".
 MOST_SUBREQUESTS: Final = 25
@@ -36,6 +36,15 @@ _NOT_NOW = frozenset({408, 420, 429})  # timeouts and overload in front of the o
 _REDIRECTS = range(301, 400)  # to a maintenance page or another instance
 _NOT_JSON = object()
 _COMPOSITE = "composite"
+
+# What a call is counted as, by its resource.
+_KINDS: Final = {
+    "query": "lookup",
+    "composite/sobjects": "write",
+    "describe": "describe",
+    "limits": "limits",
+    "jobs": "bulk",
+}
 
 # Our own code, for what Salesforce would refuse with a text about references: see `mentions_a_reference`.
 REFERENCE_IN_VALUE: Final = "REFERENCE_IN_VALUE"
@@ -182,6 +191,7 @@ class _Request:
     data: str | bytes | None
     headers: Mapping[str, str]
     latest: float  # of time.monotonic: when it may start at the latest
+    kind: str = ""  # of a composite; another one's follows from its resource
 
 
 class Org:
@@ -191,7 +201,7 @@ class Org:
     TRUE, which reassigns leads and cases and mails their owners, so it is always said. `allow_duplicates` saves
     records that a duplicate rule only alerts about. `on_usage` is told (used, limit) of the daily quota after every
     answer that carries it, refusals included; it must not raise. `transport` is by default one to the store's
-    endpoint. `calls` counts the API calls made, by resource.
+    endpoint. `calls` counts the API calls made, by resource; `on_call` is told the kind of each, and its seconds.
     """
 
     def __init__(
@@ -201,6 +211,7 @@ class Org:
         api_version: str,
         transport: Transport | None = None,
         on_usage: Usage | None = None,
+        on_call: OnCall = lambda _kind, _seconds: None,
         auto_assign: str = "FALSE",
         allow_duplicates: bool = False,
     ) -> None:
@@ -210,6 +221,7 @@ class Org:
         self._transport = transport or Transport(endpoint_url=store.endpoint_url)
         self._session = self._transport.session()
         self._on_usage = on_usage
+        self._on_call = on_call
         self._write_headers = {"Sforce-Auto-Assign": auto_assign}
         if not re.fullmatch(r"\d\d\.0", api_version):
             raise ConfigurationError(f"salesforce.api_version has to look like 66.0, not {api_version}")
@@ -251,7 +263,8 @@ class Org:
             data = _encoded(one.body) if one.csv is None else one.csv
             return [self._call(_Request(one.method, one.path, data, own_headers, latest))]
         body = _composite(subrequests, self.api_version, write_headers)
-        answer = self._call(_Request("POST", _COMPOSITE, body, write_headers, latest))
+        kind = _kind([one.resource for one in subrequests])
+        answer = self._call(_Request("POST", _COMPOSITE, body, write_headers, latest, kind))
         if not answer.ok:
             raise Refused(answer.status, answer.errors, resource=_COMPOSITE)
         return _composite_answers(answer.body, len(subrequests))
@@ -288,6 +301,7 @@ class Org:
         seen: list[requests.Response] = []
         if time.monotonic() > request.latest:
             raise NoAnswer(sent=False, why="too late to start")
+        started = time.monotonic()
         try:
             client._call_salesforce(  # noqa: SLF001  (its public form hides the status and chokes on empty answers)
                 request.method,
@@ -305,12 +319,16 @@ class Org:
         except (requests.RequestException, HTTPError) as error:
             lost = no_answer(error)
             if lost.sent:
-                self.calls[resource] += 1
+                self._count(request, resource, started)
             self._pass_on_usage(seen)
             raise lost from None
-        self.calls[resource] += 1
+        self._count(request, resource, started)
         self._pass_on_usage(seen)
         return _judged(seen[-1], resource)
+
+    def _count(self, request: "_Request", resource: str, started: float) -> None:
+        self.calls[resource] += 1
+        self._on_call(request.kind or _kind([resource]), time.monotonic() - started)
 
     def _client_for(self, session: OrgSession) -> Salesforce:
         if self._client is None or self._client[0] != session:
@@ -401,6 +419,12 @@ def _composite_answers(body: Any, how_many: int) -> list[Subresponse]:
         return [Subresponse(one["httpStatusCode"], one["body"], one.get("httpHeaders") or {}) for one in answers]
     except (KeyError, TypeError, AttributeError):
         raise NoAnswer(sent=True, why="the answer to a composite request is incomplete") from None
+
+
+def _kind(resources: Sequence[str]) -> str:
+    """Say what a call is counted as: what all that it asks for is, and a write where it is of several kinds."""
+    kinds = {_KINDS.get(one.rpartition("/")[2] if one.endswith("/describe") else one, "other") for one in resources}
+    return kinds.pop() if len(kinds) == 1 else "write"
 
 
 def _resource(path: str) -> str:

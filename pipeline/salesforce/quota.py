@@ -191,6 +191,12 @@ class QuotaGate:
         }[verdict.name]
 
 
+def usage(redis: Redis) -> tuple[int, int] | None:
+    """Return what the org last said about its last 24 hours, (used, limit), or None before it has."""
+    used, limit = redis.hmget(_USAGE, ["used", "limit"])
+    return None if used is None or limit is None else (int(used), int(limit))
+
+
 @dataclass(frozen=True, slots=True)
 class _Verdict:
     name: str

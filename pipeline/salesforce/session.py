@@ -3,6 +3,7 @@
 Keys
     pipeline:session            JSON {v, session_id, instance_url, issued_at_ms, credentials}, encrypted when a key is
                                 configured
+    pipeline:session:issued     when it was issued, Unix ms: no secret, for who may not read the session
     pipeline:session:renewing   token of the worker that is logging in, with a time to live
     pipeline:session:refused    JSON {v, code, times, until_ms, credentials} of a login that was refused
     `credentials` are two bytes that tell whether the credentials are still the same ones: a session of the sandbox
@@ -25,11 +26,12 @@ from pipeline.errors import ConfigurationError
 from pipeline.salesforce.credentials import Credentials
 from pipeline.salesforce.errors import LoginRefused, NoAnswer
 from pipeline.salesforce.login import log_in, refused
-from pipeline.salesforce.transport import Transport
+from pipeline.salesforce.transport import OnCall, Transport
 
 FORMAT: Final = 1  # of what is stored; anything else is as good as no session
 
 KEY: Final = "pipeline:session"
+ISSUED_KEY: Final = "pipeline:session:issued"
 RENEWING_KEY: Final = "pipeline:session:renewing"
 REFUSED_KEY: Final = "pipeline:session:refused"
 
@@ -57,7 +59,8 @@ class SessionStore:
     """The session that all workers share.
 
     `secret_key`: Fernet keys, separated by commas, the first of which encrypts what is stored (the others still read
-    what is there, so that a key can be replaced). Redis holds the token in the clear without one.
+    what is there, so that a key can be replaced). Redis holds the token in the clear without one. `on_login` is told
+    ("login", seconds) of every login that was tried.
     Raises ConfigurationError for a key that is none.
     """
 
@@ -69,8 +72,10 @@ class SessionStore:
         endpoint_url: str | None = None,
         secret_key: str | None = None,
         transport: Transport | None = None,
+        on_login: OnCall = lambda _kind, _seconds: None,
     ) -> None:
         self.endpoint_url = endpoint_url
+        self._on_login = on_login
         self._redis = redis
         self._credentials = credentials
         self._transport = transport or Transport(endpoint_url=endpoint_url, read_timeout_s=LOGIN_TIMEOUT_S)
@@ -125,6 +130,7 @@ class SessionStore:
         still_ms = refusal["until_ms"] - self._now_ms()
         if still_ms > 0:
             raise refused(refusal["code"], tried_again_in_s=still_ms / 1000)
+        started = time.monotonic()
         try:
             session_id, instance_url = log_in(
                 self._credentials, self._transport, any_domain=self.endpoint_url is not None
@@ -136,12 +142,15 @@ class SessionStore:
             self._store(REFUSED_KEY, {"code": error.code, "times": times, "until_ms": until_ms})
             error.tried_again_in_s = pause_s
             raise
+        finally:
+            self._on_login("login", time.monotonic() - started)
         session = OrgSession(session_id, instance_url, self._now_ms())
         self._store(
             KEY,
             {"session_id": session_id, "instance_url": instance_url, "issued_at_ms": session.issued_at_ms},
             encrypt=self._cipher,
         )
+        self._redis.set(ISSUED_KEY, session.issued_at_ms, ex=KEPT_FOR_S)
         self._redis.delete(REFUSED_KEY)
         return session
 

@@ -6,8 +6,8 @@ below it, in the adapter of the `requests` session that all of it goes through.
 
 import os
 import time
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeAlias
 from urllib.parse import urlsplit, urlunsplit
 
 import requests
@@ -33,6 +33,9 @@ READ_TIMEOUT_S = 60.0
 # A pool's connection that has been idle this long may have been dropped silently on the way; a write sent into it
 # would have an uncertain outcome. A new handshake costs a tenth of a second.
 LONGEST_IDLE_S = 30.0
+
+# Told of each request that may have reached Salesforce: its kind, as "lookup" or "login", and the seconds it took.
+OnCall: TypeAlias = Callable[[str, float], None]
 
 _NEVER_CONNECTED = (ConnectTimeoutError, NewConnectionError, NameResolutionError, ProxyError)
 

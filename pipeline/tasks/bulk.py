@@ -22,6 +22,7 @@ def bulk_turn(
     The calls of a batch have been taken before; whatever is not spent on a job is given back, but for "none".
     """
     from pipeline.delivery.backlog import Backlog
+    from pipeline.delivery.report import Report
 
     jobs = runtime.bulk_jobs(inbox.object)
     held = jobs.next(token, more_to_come=more_to_come)
@@ -32,7 +33,8 @@ def bulk_turn(
         return "wait"
     if held.taken_from:
         log.warning("object=%s a bulk job goes on (%s): its worker did not finish", inbox.object, held.stage)
-    with spending(inbox, token, report, runtime) as terms:
+    done = Report(report.object)
+    with spending(inbox, token, report, done, runtime, keys=0) as terms:
         backlog = Backlog(
             inbox,
             runtime.org,
@@ -42,5 +44,5 @@ def bulk_turn(
             deliverer=token,
             **terms.for_deliverer,
         )
-        terms.paused = backlog.step(held, report)
+        terms.paused = backlog.step(held, done)
     return "worked"

@@ -141,10 +141,12 @@ def _closed_for(object_name: str, token: str, runtime: "Runtime") -> tuple[float
 
 def _deliver_batch(batch: "Batch", inbox: "Inbox", token: str, report: "Report", runtime: "Runtime") -> None:
     from pipeline.delivery.deliverer import Deliverer
+    from pipeline.delivery.report import Report
 
-    with spending(inbox, token, report, runtime) as terms:
+    done = Report(report.object)
+    with spending(inbox, token, report, done, runtime, keys=len(batch.claims)) as terms:
         deliverer = Deliverer(inbox, runtime.org, runtime.describes, **terms.for_deliverer)
-        terms.paused = deliverer.deliver(batch, report)
+        terms.paused = deliverer.deliver(batch, done)
 
 
 def _finished(report: "Report", started: float) -> "Report":

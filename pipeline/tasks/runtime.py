@@ -9,6 +9,7 @@ from redis import Redis
 from pipeline.inbox.bulk_jobs import BulkBounds, BulkJobs
 from pipeline.inbox.inbox import Bounds, Inbox
 from pipeline.mapping.plan import compile_plan
+from pipeline.metrics.tally import Tally
 from pipeline.salesforce.bulk import Bulk
 from pipeline.salesforce.client import Org
 from pipeline.salesforce.describe import DescribeCache
@@ -34,19 +35,27 @@ class Runtime:
         self.planner = compile_plan(destination)
         self.gate = QuotaGate(self.redis, share=destination.quota.share, reserve=destination.quota.reserve)
         self.pause = Pause(self.redis)
-        self.session = SessionStore(self.redis, settings.credentials, endpoint_url=settings.endpoint_url)
+        self.tally = Tally()
+        self.session = SessionStore(
+            self.redis, settings.credentials, endpoint_url=settings.endpoint_url, on_login=self.tally.count_call
+        )
         transport = Transport(endpoint_url=settings.endpoint_url, read_timeout_s=destination.salesforce.timeout)
         self.org = Org(
             self.session,
             api_version=destination.salesforce.api_version,
             transport=transport,
             on_usage=self.gate.observe,
+            on_call=self.tally.count_call,
             auto_assign=_auto_assign(destination.salesforce.assignment_rules),
             allow_duplicates=destination.salesforce.duplicate_rules == "allow_save",
         )
         self.describes = DescribeCache(self.redis, self.org)
         # A lease outlives the slowest request, so that no other worker takes a key whose write is still under way.
-        self._bounds = Bounds(linger_s=destination.linger, lease_s=self.org.slowest_send_s + _LEASE_MARGIN_S)
+        self._bounds = Bounds(
+            linger_s=destination.linger,
+            lease_s=self.org.slowest_send_s + _LEASE_MARGIN_S,
+            is_traced=destination.trace,
+        )
         self._inboxes: dict[str, Inbox] = {}
         self._said: dict[str, str] = {}
 

@@ -32,13 +32,17 @@ class Terms:
 
 
 @contextmanager
-def spending(inbox: "Inbox", token: str, report: "Report", runtime: "Runtime") -> Iterator[Terms]:
-    """Give a deliverer its terms; afterwards give back the calls it did not need, and open or close the circuit."""
-    before = report.calls
+def spending(
+    inbox: "Inbox", token: str, report: "Report", done: "Report", runtime: "Runtime", *, keys: int
+) -> Iterator[Terms]:
+    """Give a deliverer its terms for so many keys, and take what it has `done` to the report and the figures.
+
+    Afterwards the calls it did not need are given back, and the circuit is opened or closed.
+    """
     terms = Terms(
         {
             # The first calls were taken before the claim; what a batch needs beyond them is asked for one by one.
-            "may_spend": lambda: report.calls - before < CALLS or runtime.gate.spend_one(),
+            "may_spend": lambda: done.calls < CALLS or runtime.gate.spend_one(),
             "is_waiting": lambda other, key: runtime.inbox(other).holds(key),
             "is_ending": is_draining,
             # A write whose answer was lost is given the time that an answer is waited for.
@@ -49,16 +53,20 @@ def spending(inbox: "Inbox", token: str, report: "Report", runtime: "Runtime") -
     try:
         yield terms
     except SoftTimeLimitExceeded:
-        report.why = "cut short"
+        done.why = "cut short"
         return
     finally:
-        runtime.gate.give_back(max(0, CALLS - (report.calls - before)), token)
+        report.add(done)
+        runtime.gate.give_back(max(0, CALLS - done.calls), token)
+        if keys or done.claimed:  # a bulk job is told by its operations, and a look at it is no batch
+            runtime.tally.count_batch(keys or done.claimed, done)
+        runtime.tally.write(runtime.redis)
     paused = terms.paused
     if paused is None:
-        if report.calls > before:  # a batch that needed no call has not learned whether the org is well
+        if done.calls:  # a batch that needed no call has not learned whether the org is well
             runtime.pause.clear()
-        if report.why:
-            log.warning("object=%s operations wait: %s", inbox.object, report.why)
+        if done.why:
+            log.warning("object=%s operations wait: %s", inbox.object, done.why)
         return
     runtime.pause.close(paused)
     report.why = paused.reason

@@ -1,5 +1,6 @@
 """Upkeep: what beat starts from time to time, and the sweep that every worker runs by itself, beat or no beat."""
 
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,8 @@ from redis.exceptions import RedisError
 
 from pipeline.app import app
 from pipeline.errors import PipelineError
+from pipeline.metrics.alive import roles_of, worker_ends, worker_is_alive
+from pipeline.metrics.history import sample
 from pipeline.redis_faults import in_words
 from pipeline.tasks.base import PipelineTask
 
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
 log = get_task_logger(__name__)
 
 _SWEEP_EVERY_S = 2.0
+_SAMPLE_EVERY_S = 60.0
 
 
 @app.task(name="pipeline.renew_session", base=PipelineTask)
@@ -56,30 +60,51 @@ def _report(what_failed: str, action: Any) -> None:
         action()
     except PipelineError as error:
         log.warning("%s: %s", what_failed, error)
+    held = _runtime()
+    held.tally.write(held.redis)
 
 
 class Sweeper(StartStopStep):
-    """Sweeps from the main process of every worker, so that nothing waits for a beat that may be down."""
+    """Sweeps from the main process of every worker, so that nothing waits for a beat that may be down.
+
+    It also tells that the worker is there, and takes the samples that the history of the figures is made of.
+    """
 
     requires = ("celery.worker.components:Timer",)
 
     def __init__(self, parent: Any, **options: Any) -> None:
         super().__init__(parent, **options)
         self._entry: Any = None
+        self._sampled = 0.0  # the minute of the last sample
 
     def start(self, parent: Any) -> None:
         """Begin to sweep; what made delivery wait may be mended, now that a worker starts."""
         _quietly(_try_again)
-        self._entry = parent.timer.call_repeatedly(_SWEEP_EVERY_S, lambda: _quietly(sweep_all))
+        node, roles = parent.hostname, roles_of(parent.app.amqp.queues.consume_from)
 
-    def stop(self, parent: Any) -> None:  # noqa: ARG002  (celery's signature)
+        def tell() -> None:
+            worker_is_alive(_runtime().redis, node, roles)
+            minute = time.time() // _SAMPLE_EVERY_S
+            if minute != self._sampled:
+                sample(_runtime().redis)
+                self._sampled = minute
+
+        def sweep() -> None:
+            _quietly(tell)
+            _quietly(sweep_all)
+
+        _quietly(tell)
+        self._entry = parent.timer.call_repeatedly(_SWEEP_EVERY_S, sweep)
+
+    def stop(self, parent: Any) -> None:
         """Sweep no more."""
         if self._entry is not None:
             self._entry.cancel()
             self._entry = None
+        _quietly(lambda: worker_ends(_runtime().redis, parent.hostname))
 
 
-def _quietly(action: Callable[[], None]) -> None:
+def _quietly(action: Callable[[], object]) -> None:
     try:
         action()
     except PipelineError as error:

@@ -18,7 +18,7 @@ from pipeline.cli import main
 ADDRESS = re.compile(r"https?://|git\+|file:|@\s*\S+://|--(extra-)?index-url|--find-links", re.IGNORECASE)
 LOOPBACK_BINDING = re.compile(r"^127\.0\.0\.1:\d+:\d+$")
 WORKERS = ("ingest", "delivery")
-OURS = (*WORKERS, "beat", "flower")
+OURS = (*WORKERS, "beat", "metrics", "flower")
 
 
 @pytest.fixture(scope="module")
@@ -124,10 +124,10 @@ def test_ingest_and_delivery_are_apart_and_only_delivery_holds_the_org_s_credent
     assert holders == {"delivery"}
 
 
-def test_flower_in_compose_has_a_password_and_is_published_on_loopback(compose: dict[str, Any]) -> None:
-    flower = compose["services"]["flower"]
-    assert flower["environment"]["FLOWER_BASIC_AUTH"].startswith("${FLOWER_BASIC_AUTH:?")
-    assert all(LOOPBACK_BINDING.match(port) for port in flower["ports"])
+def test_pages_in_compose_are_published_on_loopback_and_flower_has_a_password(compose: dict[str, Any]) -> None:
+    for name in ("flower", "metrics"):
+        assert all(LOOPBACK_BINDING.match(port) for port in compose["services"][name]["ports"])
+    assert compose["services"]["flower"]["environment"]["FLOWER_BASIC_AUTH"].startswith("${FLOWER_BASIC_AUTH:?")
 
 
 def test_the_health_check_of_beat_looks_at_the_lock_that_redbeat_takes(compose: dict[str, Any]) -> None:
@@ -176,6 +176,7 @@ def test_the_package_ships_what_it_reads_at_run_time() -> None:
     for package, name in [
         ("pipeline.data", "sdk_events.jsonl"),
         ("pipeline.cli", "demo.yaml"),
+        ("pipeline.metrics", "sample.lua"),
         ("pipeline", "py.typed"),
     ]:
         assert (files(package) / name).is_file(), name

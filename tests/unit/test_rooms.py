@@ -18,7 +18,8 @@ ALLOWED = {
     "salesforce": set(),
     "delivery": {"inbox", "salesforce"},
     "review": {"events", "mapping", "inbox", "delivery", "salesforce"},
-    "tasks": {"events", "mapping", "inbox", "delivery", "salesforce"},
+    "metrics": {"inbox", "delivery", "salesforce", "version"},
+    "tasks": {"events", "mapping", "inbox", "delivery", "salesforce", "metrics"},
     "emulator": set(),
     "local": set(),
 }
