@@ -8,9 +8,10 @@ from pipeline.delivery.lookup import choose, give_rows, questions
 from pipeline.delivery.org import Org
 from pipeline.delivery.pack import COLLECTIONS
 from pipeline.delivery.shape import is_lookup
+from pipeline.delivery.upsert import is_upsert_key
 from pipeline.delivery.work import Work
 from pipeline.inbox.claims import Claim
-from pipeline.operation import locks_of, record_key
+from pipeline.operation import Operation, locks_of, record_key
 from pipeline.salesforce.describe import ObjectDescribe
 from pipeline.salesforce.soql import bulk_query
 
@@ -37,22 +38,23 @@ def lookup_of(claim: Claim, describe: ObjectDescribe) -> Lookups | None:
     What has failed before, or is more than updates and upserts of one record, is delivered the usual way. So is a
     create, which could not be looked up if it were not known whether it was written.
     """
-    if claim.attempts or claim.unreadable or not claim.operations:
+    if claim.attempts or claim.unreadable:
         return None
-    wanted: Lookups | None = None
-    for operation in claim.operations:
-        if operation.verb not in {"upsert", "update"} or not operation.match or "refusal" in operation.options:
-            return None
-        fields = [describe.find(name) for name in operation.match]
-        if any(is_lookup(value) for value in operation.match.values()):
-            return None
-        if not all(one and one.filterable and one.type in _TEXT_TYPES for one in fields):
-            return None
-        one = Lookups(tuple(sorted(one.name for one in fields if one)), str(operation.options.get("join", "and")))
-        wanted = wanted or one
-        if one != wanted:
-            return None
-    return wanted
+    wanted = {_lookup_of(operation, describe) for operation in claim.operations}
+    return wanted.pop() if len(wanted) == 1 else None
+
+
+def _lookup_of(operation: Operation, describe: ObjectDescribe) -> Lookups | None:
+    options, match = operation.options, operation.match
+    if operation.verb not in {"upsert", "update"} or "refusal" in options or options.get("priority") == "high":
+        return None
+    fields = [describe.find(name) for name in match]
+    names = [one.name for one in fields if one and one.filterable and one.type in _TEXT_TYPES]
+    if not match or len(names) < len(match) or any(is_lookup(value) for value in match.values()):
+        return None
+    if any(one and is_upsert_key(one) for one in fields):
+        return None  # a batch needs no lookup for it, and writes a thousand with one call
+    return Lookups(tuple(sorted(names)), str(options.get("join", "and")))
 
 
 def is_query_cheaper(records: int | None, keys: int) -> bool:

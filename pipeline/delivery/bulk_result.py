@@ -66,7 +66,7 @@ def take(work: Work, outcomes: Outcomes, *, delay_s: float) -> Paused | None:
         work.verdict = RetryAt(delay_s, "the bulk job did not get to it", counts_attempt=False)
         return None
     if not result.error:
-        work.succeeded(write, result.record_id or None)
+        work.succeeded(write, result.record_id or None, is_new=write.kind == "create")
         if work.is_open:
             work.verdict = RetryAt(0, "there is more to write", counts_attempt=False)
         return None

@@ -65,7 +65,7 @@ def _plain(work: Work) -> tuple[Kind, str, dict[str, str]] | None:
     if not work.is_open or work.buried or len(work.changes) > 1 or work.is_waiting_for_lookup:
         return None
     write = work.next_write()
-    if write is None or write.kind == "delete" or work.buried or work.writes_twice:
+    if write is None or write.kind not in {"create", "update"} or work.buried or work.writes_twice:
         return None
     fields: dict[str, Json] = {name: value for name, value in write.record.items() if name != "id"}
     cells = cells_of(fields)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from pipeline.delivery.answers import blame, failed, halve, put_off, split, take_results, write_failed
+from pipeline.delivery.answers import blame, failed, halve, put_off, split, split_writes, take_results, write_failed
 from pipeline.delivery.calls import Calls, NoCall
 from pipeline.delivery.converted import for_contact
 from pipeline.delivery.lookup import Question, answered, choose, find_references, give_rows, questions
@@ -345,7 +345,7 @@ class Deliverer:
         for work in self._being_written:
             work.send_in(self._calls.id)
         try:
-            answers = self._calls.send(self._org, [one.subrequest for one in sent])
+            answers = self._calls.send(self._org, [one.subrequest() for one in sent])
             self._being_written = ()
             for collection, answer in zip(sent, answers, strict=True):
                 members = [works[write.key] for write in collection.writes]
@@ -355,7 +355,7 @@ class Deliverer:
                     paused = take_results(collection, members, answer.results()) or paused
                 else:
                     refused_field = refused_field or any(error.code in _FIELD_CODES for error in answer.errors)
-                    paused = split(members, answer.errors, size=len(members)) or paused
+                    paused = split_writes(collection, members, answer.errors) or paused
         except SalesforceError as error:
             self._being_written = ()
             return write_failed(covered, error, uncertain_delay_s=self._uncertain_delay_s) or paused or False

@@ -42,6 +42,8 @@ end
 if threshold == 0 then return {'none'} end
 local waiting = redis.call('ZCOUNT', base .. 'ready', '-inf', now)
 if waiting < threshold or redis.call('EXISTS', base .. 'bulk_off') == 1 then return {'none'} end
+-- Keys of high priority, with a negative score, do not wait for a job: batches take them first.
+if redis.call('ZCOUNT', base .. 'ready', '-inf', '(0') > 0 then return {'none'} end
 local running = redis.call('ZRANGE', jobs, 0, -1)
 for _, token in ipairs(running) do
   if redis.call('HGET', base .. 'bulk:' .. token, 'stage') == 'collecting' then return wait() end

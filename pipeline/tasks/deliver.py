@@ -135,7 +135,7 @@ def _closed_for(object_name: str, token: str, runtime: "Runtime") -> tuple[float
         runtime.say_once(object_name, f"{paused.reason}; {paused.advice}")
         return _TURN_S, paused.reason
     runtime.say_once(object_name, "")
-    answer = runtime.gate.take(CALLS, token)
+    answer = runtime.gate.take(CALLS, token, object_name, is_urgent=runtime.inbox(object_name).is_urgent())
     return (answer.seconds, answer.reason) if isinstance(answer, Wait) else (0.0, "")
 
 

@@ -33,7 +33,8 @@ class Runtime:
         destination = settings.destination
         self.redis: Redis = connect(settings.redis_url, settings.sentinels)
         self.planner = compile_plan(destination)
-        self.gate = QuotaGate(self.redis, share=destination.quota.share, reserve=destination.quota.reserve)
+        quota = destination.quota
+        self.gate = QuotaGate(self.redis, share=quota.share, reserve=quota.reserve, weights=quota.weights)
         self.pause = Pause(self.redis)
         self.tally = Tally()
         self.session = SessionStore(

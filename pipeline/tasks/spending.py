@@ -42,7 +42,7 @@ def spending(
     terms = Terms(
         {
             # The first calls were taken before the claim; what a batch needs beyond them is asked for one by one.
-            "may_spend": lambda: done.calls < CALLS or runtime.gate.spend_one(),
+            "may_spend": lambda: done.calls < CALLS or runtime.gate.spend_one(inbox.object),
             "is_waiting": lambda other, key: runtime.inbox(other).holds(key),
             "is_ending": is_draining,
             # A write whose answer was lost is given the time that an answer is waited for.

@@ -523,3 +523,12 @@ def test_keys_that_share_a_match_value_with_a_job_keep_no_others_waiting(deliver
         claimed += [claim.key for claim in batch.claims] if isinstance(batch, Batch) else []
     assert claimed == ["email=z@example.com"]
     assert delivery.inbox.waiting().backlog == 17
+
+
+def test_keys_of_high_priority_do_not_wait_for_a_job(delivery: Delivery) -> None:
+    delivery.inbox.append([*people(10), replace(lead("urgent@example.com"), options={"priority": "high"})])
+    assert delivery.jobs.next("deliverer") == "none"
+    delivery.inbox = Inbox(delivery.redis, "Lead", Bounds(batch=1, linger_s=0))
+    delivery.deliver_batch()
+    assert [one["Email"] for one in delivery.records()] == ["urgent@example.com"]
+    assert isinstance(delivery.jobs.next("deliverer"), Held)

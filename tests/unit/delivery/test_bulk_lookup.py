@@ -19,6 +19,7 @@ LEAD = ObjectDescribe(
             Field(name="Email", type="email", filterable=True),
             Field(name="Phone", type="phone", filterable=True),
             Field(name="Description", type="textarea"),
+            Field(name="UserId__c", type="string", filterable=True, external_id=True, createable=True, updateable=True),
             Field(name="Score__c", type="double", filterable=True),
             Field(name="IsConverted", type="boolean", filterable=True),
         )
@@ -56,6 +57,8 @@ def test_a_key_of_upserts_and_updates_is_looked_up_by_the_names_of_the_org() -> 
         claim(operation(match={"Description": "x"})),
         claim(operation(match={"Score__c": 1})),
         claim(operation(options={"refusal": "no"})),
+        claim(operation(options={"priority": "high"})),
+        claim(operation(match={"UserId__c": "u1"})),
         claim(operation(), operation(options={"join": "or"})),
     ],
 )
