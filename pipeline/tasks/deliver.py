@@ -37,7 +37,7 @@ class DeliverTask(PipelineTask):
 
     def shown(self, args: Any) -> str:
         """Show the object."""
-        return f"('{args[0]}')" if args else "()"
+        return f"('{args[0]}')" if args and str(args[0]).isidentifier() else super().shown(args)
 
 
 # Acknowledged at once and not late: it carries nothing, and whoever sweeps sends another.
@@ -143,18 +143,23 @@ def _deliver_batch(batch: "Batch", inbox: "Inbox", token: str, report: "Report",
     from pipeline.delivery.deliverer import Deliverer
     from pipeline.delivery.report import Report
 
-    done = Report(report.object)
+    begun, done = time.monotonic(), Report(report.object)
     with spending(inbox, token, report, done, runtime, keys=len(batch.claims)) as terms:
         deliverer = Deliverer(inbox, runtime.org, runtime.describes, **terms.for_deliverer)
-        terms.paused = deliverer.deliver(batch, done)
+        try:
+            terms.paused = deliverer.deliver(batch, done)
+        finally:
+            _log_batch(batch, done, begun)
 
 
 def _finished(report: "Report", started: float) -> "Report":
     report.ms = round((time.monotonic() - started) * 1000)
-    if report.claimed:
-        log.info(
-            "object=%s claimed=%d created=%d updated=%d deleted=%d retried=%d dead=%d calls=%d ms=%d",
-            *(report.object, report.claimed, report.created, report.updated, report.deleted),
-            *(report.retried, report.dead, report.calls, report.ms),
-        )
     return report
+
+
+def _log_batch(batch: "Batch", report: "Report", begun: float) -> None:
+    """Log what one batch did, by its id: the beginning of its claim's token."""
+    figures = ("claimed", "created", "updated", "deleted", "retried", "dead", "calls")
+    done = " ".join(f"{name}={getattr(report, name)}" for name in figures)
+    ms = round((time.monotonic() - begun) * 1000)
+    log.info("batch=%s object=%s %s keys=%d ms=%d", batch.token[:8], report.object, done, len(batch.claims), ms)
