@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from pipeline.cli import main
@@ -50,6 +51,17 @@ def test_every_page_is_built(site: Path) -> None:
     pages = {path.stem for path in (ROOT / "docs").glob("*.md")}
     assert {"index", "quick-start", "mapping"} <= pages
     assert pages <= {path.stem for path in site.glob("*.html")}
+
+
+def test_the_navigation_names_pages_that_exist_and_every_page_can_be_reached() -> None:
+    configured = yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
+    named = {
+        page for section in configured["nav"] for pages in section.values() for one in pages for page in one.values()
+    }
+    pages = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "docs").glob("*.md")}
+    assert named <= set(pages)  # a strict build does not mind one that is missing
+    linked = {target for text in pages.values() for target, _ in LINK.findall(text)}
+    assert set(pages) <= named | linked
 
 
 def test_no_page_fetches_anything_from_another_host(site: Path) -> None:
