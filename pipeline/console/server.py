@@ -1,0 +1,38 @@
+"""The console as a server in the foreground."""
+
+import logging
+import socket
+from collections.abc import Callable
+from typing import Final
+
+import uvicorn
+
+from pipeline.console.access import Access
+from pipeline.console.app import Console
+from pipeline.tasks.runtime import Runtime
+
+_KEEP_ALIVE_S: Final = 30
+
+
+def serve(runtime: Runtime, access: Access, *, port: int, ready: Callable[[str], None]) -> None:
+    """Serve until SIGINT or SIGTERM; `ready` is called with the address. Raises OSError where it cannot listen."""
+    family = socket.AF_INET6 if ":" in access.address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((access.address, port))
+        listener.listen(128)
+        host = f"[{access.address}]" if ":" in access.address else access.address
+        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+        config = uvicorn.Config(
+            Console(runtime, access).application(),
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            log_level="warning",
+            access_log=False,  # addresses are nobody's business; what was done is logged by the pages
+            server_header=False,
+            timeout_keep_alive=_KEEP_ALIVE_S,
+            timeout_graceful_shutdown=5,
+        )
+        ready(f"http://{host}:{listener.getsockname()[1]}")
+        uvicorn.Server(config).run(sockets=[listener])
