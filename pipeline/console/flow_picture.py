@@ -8,7 +8,7 @@ from pipeline.console.overview import BAR, Shown
 
 # The drawing, in its own units.
 _WIDTH: Final = 1180
-_TOP: Final = 34
+_TOP: Final = 2
 _ROW: Final = 30
 _HEAD: Final = 48
 _LEAST_HEIGHT: Final = 156

@@ -143,12 +143,14 @@ def _delivering(observed: Observed, shown: Shown) -> None:
         state, said = "ok", "delivering"
     else:
         state, said = "ok", "ready"
-    shown.text.update({
-        "delivery": said,
-        "in-flight": f"{count(in_flight)}) keys in flight",
-        "delivery-workers": plural(workers, "delivery worker"),
-        "records-rate": rate(per_minute(observed.recent, "created", "updated", "deleted")),
-    }
+    shown.text.update(
+        {
+            "delivery": said,
+            "in-flight": f"{count(in_flight)} keys in flight",
+            "delivery-workers": plural(workers, "delivery worker"),
+            "records-rate": rate(per_minute(observed.recent, "created", "updated", "deleted")),
+        }
+    )
     shown.state["delivery"] = state
 
 
@@ -171,11 +173,13 @@ def _org(observed: Observed, shown: Shown) -> None:
 
 def _dead(observed: Observed, shown: Shown) -> None:
     refused = sum(one.dead_letters for one in observed.snapshot.objects.values())
-    shown.text.update({
-        "dead": count(refused + observed.snapshot.rejected),
-        "dead-rejected": f"{count(observed.snapshot.rejected)}) rejected",
-        "dead-refused": f"{count(refused)} refused",
-    }
+    shown.text.update(
+        {
+            "dead": count(refused + observed.snapshot.rejected),
+            "dead-rejected": f"{count(observed.snapshot.rejected)} rejected",
+            "dead-refused": f"{count(refused)} refused",
+        }
+    )
     shown.state["dead"] = "warn" if refused + observed.snapshot.rejected else "ok"
 
 

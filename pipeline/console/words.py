@@ -79,5 +79,5 @@ def without_values(reason: str) -> str:
         return code[0] if code[0] in MEANINGS else label_of(reason)
     if _CODE.search(reason) and any(quoting in reason for quoting in _QUOTING):
         return label_of(reason)  # one of several errors quotes
-    masked = _DIGITS.sub("…", _ADDRESS.sub("…", reason))
+    masked = _DIGITS.sub("…", _ADDRESS.sub("…", reason)).rstrip(": ")
     return masked if len(masked) <= _LONGEST_TEXT else f"{masked[:_LONGEST_TEXT]}…"

@@ -4,6 +4,7 @@ https://chromedevtools.github.io/devtools-protocol/ says what the commands mean.
 JSON, each ended by a zero byte, to the browser on file descriptor 3 and from it on 4.
 """
 
+import base64
 import contextlib
 import json
 import os
@@ -158,6 +159,13 @@ class Browser:
     def resize(self, *, width: int, height: int) -> None:
         """Give the window a size in CSS pixels."""
         self._send("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=True)
+
+    def picture(self) -> bytes:
+        """Return the whole page, as long as it is, as a PNG."""
+        size = self._send("Page.getLayoutMetrics")["cssContentSize"]
+        clip = {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1}
+        taken = self._send("Page.captureScreenshot", format="png", captureBeyondViewport=True, clip=clip)
+        return base64.b64decode(taken["data"])
 
     def _leave(self, act: Callable[[], object]) -> None:
         loads = self._loads
