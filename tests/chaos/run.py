@@ -12,8 +12,8 @@ from kombu.exceptions import OperationalError
 from redis import Redis, RedisError
 
 from pipeline import send_event, send_events
-from pipeline.inbox.chosen_letters import Choice
 from pipeline.cli.flow import observe
+from pipeline.inbox.chosen_letters import Choice
 from pipeline.inbox.inbox import Inbox
 from pipeline.local import LocalStack, connect_producer
 from tests.chaos import weather
