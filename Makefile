@@ -22,8 +22,8 @@ demo: install  ## send 2,000 events of the sample through the whole system into 
 test: install  ## run every test
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup
 
-bench: install  ## measure speed, API calls and latency, and write docs/benchmarks.md (FULL=1: in full size, an hour)
-	@$(BIN)/python benchmarks/run.py $(if $(FULL),--full)
+bench: install  ## measure speed, API calls and latency, and write docs/benchmarks.md (FULL=1: in full size, an hour; RUNS=5: targets five times more)
+	@$(BIN)/python benchmarks/run.py $(if $(FULL),--full) $(if $(RUNS),--runs $(RUNS))
 
 conformance: install  ## hold the local org against simple-salesforce and jsforce (needs Node.js 20 and npm)
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup tests/conformance

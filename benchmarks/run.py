@@ -1,7 +1,8 @@
 """Run every scenario and write docs/benchmarks.md with its plots: `python benchmarks/run.py`, or `make bench`.
 
-`--full` takes most of an hour and works off a million events; without it everything is smaller. `--only NAME` runs
-the scenarios whose name contains it and prints the page without writing it.
+`--full` takes most of an hour and works off a million events; without it everything is smaller. `--runs N` measures the
+targets N times more, for their noise. `--only NAME` runs the scenarios whose name contains it and prints the page
+without writing it.
 """
 
 import argparse
@@ -12,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # this file is run by its path
 
 from benchmarks.report import document, plots  # noqa: E402  (after the path)
-from benchmarks.scenarios import FULL, QUICK, run_all  # noqa: E402
+from benchmarks.scenarios import FULL, QUICK, REPEATED, TARGETED, run_all  # noqa: E402
 from pipeline.bench.measure import machine  # noqa: E402
 
 
@@ -20,13 +21,18 @@ def main() -> None:
     """Measure, and write or print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--full", action="store_true", help="everything in full size")
+    parser.add_argument("--runs", type=int, default=0, metavar="N", help="measure the targets N times more")
     parser.add_argument("--only", default="", help="a part of a scenario's name")
     arguments = parser.parse_args()
-    results = run_all(
-        FULL if arguments.full else QUICK, lambda name: print(f"{name} ...", file=sys.stderr), arguments.only
-    )
+
+    def say(name: str) -> None:
+        print(f"{name} ...", file=sys.stderr)
+
+    results = run_all(FULL if arguments.full else QUICK, say, arguments.only)
+    repeats = [run_all(REPEATED, say, arguments.only, TARGETED) for _ in range(arguments.runs)]
     command = "make bench" + (" FULL=1" if arguments.full else "")
-    page = document(results, machine=machine(), command=command)
+    command += f" RUNS={arguments.runs}" if arguments.runs else ""
+    page = document(results, repeats, machine=machine(), command=command)
     if arguments.only:
         print(page)
         return

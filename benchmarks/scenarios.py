@@ -1,7 +1,7 @@
 """What is measured, one function a scenario; each starts a stack of its own and returns plain figures."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -33,12 +33,16 @@ class Size:
     large: int
     noops: int
     two_calls: int
+    latencies_ms: tuple[int, ...] = (0, 20, _SLOW_MS, 300)
 
 
 FULL = Size(probes=100, seconds_a_rate=20, burst=20_000, backfill=200_000, small=10_000, large=1_000_000,
             noops=10_000, two_calls=200)  # fmt: skip
 QUICK = Size(probes=20, seconds_a_rate=8, burst=20_000, backfill=20_000, small=10_000, large=100_000,
              noops=4_000, two_calls=100)  # fmt: skip
+# What the targets are about, small enough to be measured several times. The backfill is the large backlog as well.
+REPEATED = Size(probes=40, seconds_a_rate=0, burst=20_000, backfill=200_000, small=10_000, large=0,
+                noops=6_000, two_calls=100, latencies_ms=(_SLOW_MS,))  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +134,7 @@ def backfill(size: Size, results: Results) -> None:
 
 def slow_org(size: Size, results: Results) -> None:
     """Work the burst off against orgs of several latencies, and time the two-call deliverer on as many processes."""
-    for latency_ms in (0, 20, _SLOW_MS, 300):
+    for latency_ms in size.latencies_ms:
         with bench(latency_ms=latency_ms) as measured:
             results.two_calls_per_s[latency_ms] = measured.plain_per_s(*_TWO_CALLS, size.two_calls)
             measured.fill(size.burst, size.burst // 4, per_message=_BATCH)
@@ -150,6 +154,8 @@ def tight_quota(size: Size, results: Results) -> None:
 def backlogs(size: Size, results: Results) -> None:
     """Work off a short queue and a long one; nobody comes twice, so that merging does not hide what length costs."""
     for name, events in (("small backlog", size.small), ("large backlog", size.large)):
+        if not events:
+            continue
         with bench() as measured:
             measured.fill(events, events, per_message=_BATCH)
             results.runs[name] = measured.work_off(events, events)
@@ -167,10 +173,16 @@ SCENARIOS: tuple[Callable[[Size, Results], None], ...] = (
 )
 
 
-def run_all(size: Size, say: Say, only: str = "") -> Results:
+# Those that measure a target.
+TARGETED: tuple[Callable[[Size, Results], None], ...] = (idle_latency, burst, backfill, slow_org, backlogs)
+
+
+def run_all(
+    size: Size, say: Say, only: str = "", scenarios: Sequence[Callable[[Size, Results], None]] = SCENARIOS
+) -> Results:
     """Run the scenarios whose name contains `only`, one after the other."""
     results = Results()
-    for scenario in SCENARIOS:
+    for scenario in scenarios:
         if only in scenario.__name__:
             say(scenario.__name__.replace("_", " "))
             scenario(size, results)

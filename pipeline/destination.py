@@ -114,6 +114,7 @@ class Destination:
     quota: Quota = Quota()
     linger: float = 0.5  # seconds: how long the oldest key of a batch waits for company
     always_enabled: bool = False  # events go to Salesforce unless they say no
+    trace: bool = True  # for a day, what is known of a message's id tells where it is
     identify: Identify = Identify()
     group: Group = Group()
     actions: tuple[Action, ...] = ()

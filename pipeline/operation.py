@@ -12,6 +12,8 @@ Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | Non
 Verb: TypeAlias = Literal["create", "read", "update", "upsert", "delete"]
 
 FORMAT = 1  # of a stored operation; a reader that meets a newer one must not guess
+# Made once: json.dumps makes an encoder for each call that wants other separators.
+_to_json = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
 # Salesforce's longest indexed text is 255 characters; what is longer matches no record and is only told apart.
 _LONGEST_KEY_VALUE = 255
@@ -97,7 +99,7 @@ def encode(operation: Operation) -> bytes:
         value = getattr(operation, name)
         if value:
             stored[name] = value
-    return json.dumps(stored, ensure_ascii=True, separators=(",", ":")).encode()
+    return _to_json(stored).encode()
 
 
 def decode(stored: bytes) -> Operation:

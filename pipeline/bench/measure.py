@@ -175,7 +175,7 @@ class Bench:
 
     def _sample(self, at_s: float, received: int, settled: int, worker: Service) -> Sample:
         used: Any = self._redis.info("memory")
-        return Sample(at_s, received, settled, used["used_memory"] / 1e6, _group_mb(worker.pid))
+        return Sample(at_s, received, settled, used["used_memory"] / 1e6, group_mb(worker.pid))
 
     def _name(self, kind: str) -> str:
         self._workers += 1
@@ -207,7 +207,7 @@ def _warm_up(stack: LocalStack) -> None:
     held.redis.close()
 
 
-def _group_mb(group: int) -> float | None:
+def group_mb(group: int) -> float | None:
     """Return the memory of a worker and its pool, in MB, where the system tells (Linux)."""
     pages = 0
     for folder in Path("/proc").glob("[0-9]*"):

@@ -14,6 +14,7 @@ _COMMANDS = {
     "preview": ("preview", "Show what events would write, without writing it."),
     "send": ("send", "Send events from a JSON Lines file."),
     "status": ("status", "Show what waits, what is in flight, and what the quota allows."),
+    "trace": ("trace", "Show where one event is, or what became of it."),
     "metrics": ("metrics", "Serve figures of all of it to Prometheus."),
     "console": ("console", "Serve a page for the people on call: the flow, dead letters, pauses."),
     "dead-letters": ("dead_letters", "Show what could not be delivered and why; retry, export or drop it."),

@@ -1,15 +1,19 @@
 """Calls: whether one more may be made for a batch, asked before each."""
 
+import logging
+import secrets
 import time
 from collections.abc import Callable, Iterable, Sequence
 
-from pipeline.delivery.org import Claims, Describes
+from pipeline.delivery.org import Claims, Describes, Org
 from pipeline.delivery.outcome import RetryAt
 from pipeline.delivery.report import Report
 from pipeline.delivery.work import Work
 from pipeline.errors import PipelineError
-from pipeline.salesforce.client import START_WITHIN_S
+from pipeline.salesforce.client import START_WITHIN_S, Subrequest, Subresponse
 from pipeline.salesforce.describe import ObjectDescribe
+
+log = logging.getLogger(__name__)
 
 
 class NoCall(PipelineError):  # noqa: N818  (nothing went wrong)
@@ -28,6 +32,7 @@ class Calls:
         self._is_ending = is_ending
         self._token = ""
         self._report = Report(inbox.object)
+        self.id = ""  # of the call that was allowed last: in the log, and in the trace of what it writes
         self.begin_by = 0.0  # of time.monotonic: when the call that was allowed last has to begin at the latest
 
     def start(self, token: str, report: Report) -> None:
@@ -59,6 +64,19 @@ class Calls:
         if why_not:
             raise NoCall(why_not)
         self._report.calls += 1
+        self.id = secrets.token_hex(4)
+
+    def send(self, org: Org, subrequests: Sequence[Subrequest]) -> list[Subresponse]:
+        """Make the call that was allowed last, and log it under its id. Raises what `Org.send` does."""
+        begun, answered = time.monotonic(), "no"
+        try:
+            answers = org.send(subrequests, by=self.begin_by)
+            answered = ",".join(dict.fromkeys(str(one.status) for one in answers))
+        finally:
+            resources = ",".join(dict.fromkeys(f"{one.method} {one.resource}" for one in subrequests))
+            ms = round((time.monotonic() - begun) * 1000)
+            log.info("call=%s object=%s %s answered=%s ms=%d", self.id, self._inbox.object, resources, answered, ms)
+        return answers
 
     def close(self, works: Iterable[Work], no_call: NoCall) -> None:
         """Let keys wait for which there is no call."""

@@ -272,7 +272,7 @@ class Deliverer:
         if not self._calls.may_call(works):
             return None
         try:
-            answers = self._org.send([query(question.soql) for question in asked], by=self._calls.begin_by)
+            answers = self._calls.send(self._org, [query(question.soql) for question in asked])
             for question, answer in zip(asked, answers, strict=True):
                 paused = self._read(question, answer)
                 if paused:
@@ -349,8 +349,10 @@ class Deliverer:
         sent = [collection for collection in map(partial(_still_open, works), request) if collection.writes]
         refused_field, paused = False, None
         self._being_written = [works[write.key] for collection in sent for write in collection.writes]
+        for work in self._being_written:
+            work.send_in(self._calls.id)
         try:
-            answers = self._org.send([_subrequest(one) for one in sent], by=self._calls.begin_by)
+            answers = self._calls.send(self._org, [_subrequest(one) for one in sent])
             self._being_written = ()
             for collection, answer in zip(sent, answers, strict=True):
                 members = [works[write.key] for write in collection.writes]
@@ -402,8 +404,7 @@ class Deliverer:
                 self._report.retried += len(settlement.keep)
                 self._report.dead += len(settlement.bury)
                 if settlement.keep:
-                    why = "paused" if work.verdict is None else label_of(work.verdict.reason)
-                    self._report.why_retried[why] += len(settlement.keep)
+                    self._report.why_retried[settlement.why_kept] += len(settlement.keep)
                 self._report.why_dead.update(label_of(reason) for reason in settlement.bury.values())
                 left_out.update(work.left_out(settlement))
         if left_out:

@@ -7,6 +7,7 @@ from typing import Any
 from pipeline.delivery.merge import Change, Part, advance, is_stale
 from pipeline.delivery.outcome import Buried, LookAgain, RetryAt
 from pipeline.delivery.pack import COLLECTION, COLLECTIONS, Write
+from pipeline.delivery.reasons import label_of
 from pipeline.delivery.references import Reference, references_of, resolve
 from pipeline.delivery.shape import Dropped, missing_required
 from pipeline.inbox.claims import Claim, Settlement
@@ -41,6 +42,7 @@ class Work:
     deleted: int = 0
     found: dict[Reference, str | None] = field(default_factory=dict)  # records that were looked for
     answers: dict[int, ReadResult] = field(default_factory=dict)  # position of a read → what it found
+    sent_in: dict[int, str] = field(default_factory=dict)  # position → the call that its write went in last
     _after: dict[str, Json] = field(default_factory=dict)
 
     @property
@@ -106,6 +108,10 @@ class Work:
         values = {} if row is None else {name: row.get(name) for name in part.reads}
         self.answers[part.position] = ReadResult(self.describe.name, row is not None, values)
         del self.changes[0]
+
+    def send_in(self, call: str) -> None:
+        """Take note of the call that the next write goes in."""
+        self.sent_in.update(dict.fromkeys(self.changes[0].positions, call))
 
     def next_write(self) -> Write | None:
         """Say what to write next; changes that need no write are done on the way. None when nothing is left."""
@@ -178,6 +184,9 @@ class Work:
             record_id=self.record_id if self.is_known and not self.is_redirected else None,
             delay_ms=delay_ms,
             counts_attempt=self.verdict is not None and self.verdict.counts_attempt,
+            why_kept=label_of(self.verdict.reason) if self.verdict else "paused",
+            sent_in=self.sent_in,
+            written_id=self.record_id,
         )
 
     def left_out(self, settlement: Settlement) -> list[str]:

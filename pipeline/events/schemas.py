@@ -24,6 +24,8 @@ MOST_BYTES: Final = 32 * 1024  # Segment's own bound for one event, as UTF-8 JSO
 MOST_NESTING: Final = 32  # real events nest four or five deep; beyond this somebody is testing our stack
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
+# Made once: json.dumps makes an encoder for each call that wants other separators.
+_to_json: Final = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +228,7 @@ class _Unfit(Exception):  # noqa: N818  (says where a value does not fit; never 
 
 def _plain_value(value: Any, depth: int) -> Json:
     if isinstance(value, str):
-        return well_formed(value)
+        return value if value.isascii() else well_formed(value)
     if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, float):
@@ -238,9 +240,12 @@ def _plain_value(value: Any, depth: int) -> Json:
             raise _Unfit(f"is nested deeper than {MOST_NESTING} levels")
         if not isinstance(value, dict):
             return [_plain_value(part, depth + 1) for part in value]
-        if not all(isinstance(name, str) for name in value):
-            raise _Unfit("holds an object with a key that is not text")
-        return {well_formed(name): _plain_value(part, depth + 1) for name, part in value.items()}
+        plain = {}
+        for name, part in value.items():
+            if not isinstance(name, str):
+                raise _Unfit("holds an object with a key that is not text")
+            plain[name if name.isascii() else well_formed(name)] = _plain_value(part, depth + 1)
+        return plain
     return _decoded(value)
 
 
@@ -257,7 +262,7 @@ def _decoded(value: Any) -> Json:
 
 def _check_size(event: Mapping[str, Json]) -> None:
     try:
-        escaped = json.dumps(event, separators=(",", ":"))
+        escaped = _to_json(event)
     except ValueError:
         raise InvalidEvent("the event holds a whole number of thousands of digits") from None
     if len(escaped) <= MOST_BYTES:  # escapes only ever lengthen, so most events need no second look

@@ -9,7 +9,8 @@
 -- ARGV[3]  deliverers that may be at work for the object at once
 -- ARGV[4]  milliseconds after which a wake-up that nobody answered is forgotten
 -- ARGV[5]  token of the wake-up, should one be due
--- ARGV[6…] id, record key, operation (JSON); repeated
+-- ARGV[6]  1 to keep what a trace tells, see trace.py
+-- ARGV[7…] id, record key, operation (JSON); repeated
 -- returns  {appended, seen before, 1 when the wake-up ARGV[5] has to be sent}
 
 local base = KEYS[1]
@@ -18,10 +19,12 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
 local appended, seen = 0, 0
-for i = 6, #ARGV, 3 do
+local stamp = string.format('%.0f', now)
+for i = 7, #ARGV, 3 do
   local id, key, operation = ARGV[i], ARGV[i + 1], ARGV[i + 2]
-  if redis.call('SET', base .. 'seen:' .. id, '1', 'NX', 'EX', seen_s) then
-    redis.call('RPUSH', base .. 'inbox:' .. key, string.format('%.0f', now) .. ' ' .. operation)
+  local told = ARGV[6] == '1' and stamp .. ' w - - ' .. key or '1'
+  if redis.call('SET', base .. 'seen:' .. id, told, 'NX', 'EX', seen_s) then
+    redis.call('RPUSH', base .. 'inbox:' .. key, stamp .. ' ' .. operation)
     if not redis.call('ZSCORE', base .. 'claims', key) then
       redis.call('ZADD', base .. 'ready', 'NX', now, key)
     end

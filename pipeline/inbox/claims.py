@@ -57,6 +57,9 @@ class Settlement:
     record_id: str | None = None  # to cache; None forgets it
     delay_ms: int = 0  # until the kept ones are due again
     counts_attempt: bool = False
+    why_kept: str = "-"  # a word for why the kept ones were put off
+    sent_in: Mapping[int, str] = field(default_factory=dict)  # position → the call that wrote it, or tried to
+    written_id: str | None = None  # the record that was written, if any
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@
 -- ARGV[2]  seconds for which the clock of a key is kept
 -- ARGV[3]  seconds for which a record Id is kept
 -- ARGV[4…] one JSON object per key: key; taken (operations claimed); keep ([position, …] of those that stay);
---          bury ([[position, reason], …]); clock ("" leaves it); record ("" forgets it); delay_ms until the kept ones
+--          bury ([[position, reason, operation id, call], …]); told ([[operation id, trace], …]); clock ("" leaves it); record ("" forgets it); delay_ms until the kept ones
 --          are due again; attempt (whether this one counts)
 -- returns  the keys that the token does not hold
 
@@ -16,6 +16,7 @@ local base, token, clock_s, record_s = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
+local stamp = string.format('%.0f', now)
 local lost, applied, buried, kept_back = {}, 0, 0, 0
 for i = 4, #ARGV do
   local settled = cjson.decode(ARGV[i])
@@ -31,7 +32,14 @@ for i = 4, #ARGV do
     local attempts = redis.call('HGET', base .. 'attempts', key) or '0'
     for _, letter in ipairs(settled.bury) do
       local operation = redis.call('LINDEX', inbox, letter[1])
-      redis.call('XADD', base .. 'dead', '*', 'operation', operation, 'reason', letter[2], 'attempts', attempts)
+      local id = redis.call('XADD', base .. 'dead', '*', 'operation', operation, 'reason', letter[2], 'attempts', attempts)
+      if letter[3] ~= '' then
+        redis.call('SET', base .. 'seen:' .. letter[3], stamp .. ' b ' .. id .. ' ' .. letter[4], 'XX', 'KEEPTTL')
+      end
+    end
+    -- What it keeps is a day old at most: an id that is forgotten by now is not remembered again.
+    for _, one in ipairs(settled.told) do
+      redis.call('SET', base .. 'seen:' .. one[1], stamp .. ' ' .. one[2], 'XX', 'KEEPTTL')
     end
     local kept = {}
     for _, position in ipairs(settled.keep) do kept[#kept + 1] = redis.call('LINDEX', inbox, position) end

@@ -20,12 +20,16 @@ Outcome: TypeAlias = Literal["accepted", "skipped", "rejected"]
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What became of one message. A rejected one carries its reason and the whole event."""
+    """What became of one message. A rejected one carries its reason and the whole event.
+
+    Of a skipped one the reason is a word. `planned` are the operations of an accepted one, see `trace.planned_as`.
+    """
 
     message_id: str
     outcome: Outcome
     reason: str = ""
     event: Any = None
+    planned: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +57,16 @@ class DeadLetter:
         return int(self.id.split("-", maxsplit=1)[0])
 
 
-def receive(redis: Redis, receipts: Iterable[Receipt], *, seen_s: int = 86_400) -> int:
-    """Count what became of messages, each once in `seen_s` seconds; returns how many were new."""
+def receive(redis: Redis, receipts: Iterable[Receipt], *, seen_s: int = 86_400, is_traced: bool = True) -> int:
+    """Count what became of messages, each once in `seen_s` seconds; returns how many were new.
+
+    What is remembered of them tells what became of them, unless `is_traced` is False.
+    """
     arguments: list[str] = []
     for receipt in receipts:
         event = json.dumps(receipt.event, default=repr) if receipt.outcome == "rejected" else ""
-        arguments += (receipt.message_id, receipt.outcome, receipt.reason, event)
-    return int(_receive(redis, _base(EVENTS), seen_s, *arguments))
+        arguments += (receipt.message_id, receipt.outcome, receipt.planned or receipt.reason, event)
+    return int(_receive(redis, _base(EVENTS), seen_s, int(is_traced), *arguments))
 
 
 def received(redis: Redis) -> dict[str, int]:
@@ -87,21 +94,26 @@ def count_dead_letters(redis: Redis, object_name: str) -> int:
 
 
 def retry(
-    redis: Redis, object_name: str, letters: Iterable[DeadLetter], *, wake_s: float = 15.0
+    redis: Redis, object_name: str, letters: Iterable[DeadLetter], *, wake_s: float = 15.0, is_traced: bool = True
 ) -> tuple[int, str | None]:
     """Move dead letters back into their inboxes; returns how many, and the token of a wake-up that has to be sent.
 
     Letters that are gone by now are passed by, and so are those without a key.
     """
     wake = secrets.token_hex(8)
-    arguments = [part for letter in letters if (key := letter.key) is not None for part in (letter.id, key)]
+    arguments: list[str] = []
+    for letter in letters:
+        if letter.key is not None:
+            arguments += (letter.id, letter.key, letter.operation["id"] if is_traced else "")
     moved, woken = _retry(redis, _base(object_name), round(wake_s * 1000), wake, *arguments)
     return int(moved), wake if woken else None
 
 
-def readmit(redis: Redis, letter: DeadLetter, outcome: Outcome) -> bool:
+def readmit(redis: Redis, letter: DeadLetter, receipt: Receipt, *, is_traced: bool = True) -> bool:
     """End the dead letter of a rejected event that was taken in after all; False where it is gone by now."""
-    return bool(_readmit(redis, _base(EVENTS), letter.id, outcome))
+    traced_id = receipt.message_id if is_traced else ""
+    told = receipt.planned or receipt.reason
+    return bool(_readmit(redis, _base(EVENTS), letter.id, receipt.outcome, traced_id, told))
 
 
 def drop(redis: Redis, object_name: str, letters: Iterable[DeadLetter]) -> int:

@@ -11,6 +11,7 @@ from redis import Redis
 from pipeline.inbox.claims import Appended, Batch, Claim, Empty, Settlement, Swept, Wait
 from pipeline.inbox.results import ReadResult, keep_results
 from pipeline.inbox.scripts import Call, Script, run_together
+from pipeline.inbox.trace import NOTHING
 from pipeline.inbox.waiting import Waiting, waiting
 from pipeline.operation import Operation, decode, encode
 
@@ -38,6 +39,7 @@ class Bounds:
     seen_s: int = 86_400  # a message that comes again within a day is known
     clock_s: int = 86_400  # an event up to a day late does not overwrite a newer value
     record_s: int = 86_400
+    is_traced: bool = True  # whether what is remembered of an id tells where the operation is
     chunk_s: int = 86_400  # an object that was too much for a trigger is tried with full collections again after this
 
 
@@ -81,7 +83,7 @@ class Inbox:
             arguments += (operation.id, operation.key, encode(operation))
         bounds = self.bounds
         limits = (bounds.seen_s, bounds.batch, bounds.deliverers, _ms(bounds.wake_s))
-        return Appending(_append.call(self._base, *limits, wake, *arguments), wake)
+        return Appending(_append.call(self._base, *limits, wake, int(bounds.is_traced), *arguments), wake)
 
     def claim(self, deliverer: str, *, more_to_come: bool = False) -> Batch | Wait | Empty:
         """Take the keys of one batch, if one leaves now, for the deliverer of that token.
@@ -118,7 +120,7 @@ class Inbox:
 
     def commit(self, token: str, settlements: Iterable[Settlement]) -> set[str]:
         """End claims that Salesforce has answered; returns the keys that the claim no longer held."""
-        settled = [_settle(settlement) for settlement in settlements]
+        settled = [_settle(settlement, is_traced=self.bounds.is_traced) for settlement in settlements]
         return _names(_commit(self._redis, self._base, token, self.bounds.clock_s, self.bounds.record_s, *settled))
 
     def release(self, token: str, keys: Iterable[str], *, delay_s: float) -> set[str]:
@@ -218,19 +220,37 @@ def _arrival_ms(entry: bytes) -> int:
     return int(arrival) if arrival.isdigit() else 0
 
 
-def _settle(settlement: Settlement) -> str:
-    claim = settlement.claim
+def _settle(settlement: Settlement, *, is_traced: bool) -> str:
+    claim, buried = settlement.claim, settlement.bury
+    ids = dict(zip(claim.positions, (one.id for one in claim.operations), strict=True)) if is_traced else {}
     settled: dict[str, Any] = {
         "key": claim.key,
         "taken": claim.taken,
         "keep": settlement.keep,
-        "bury": list(settlement.bury.items()),
+        "bury": [
+            (position, reason, ids.get(position, ""), settlement.sent_in.get(position, NOTHING))
+            for position, reason in buried.items()
+        ],
+        "told": _told(settlement, ids),
         "clock": "" if settlement.clock is None else _write_clock(settlement.clock),
         "record": settlement.record_id or "",
         "delay_ms": settlement.delay_ms,
         "attempt": settlement.counts_attempt,
     }
     return json.dumps(settled)
+
+
+def _told(settlement: Settlement, ids: Mapping[int, str]) -> list[tuple[str, str]]:
+    """Say for the trace what became of the operations that were not buried: (operation id, what)."""
+    stays, key = frozenset(settlement.keep), settlement.claim.key
+    told = []
+    for position, one in ids.items():
+        call = settlement.sent_in.get(position, NOTHING)
+        if position in stays:
+            told.append((one, f"w {settlement.why_kept} {call} {key}"))
+        elif position not in settlement.bury:
+            told.append((one, f"a {settlement.written_id or NOTHING} {call}"))
+    return told
 
 
 def _write_clock(clock: Mapping[str, int]) -> str:

@@ -7,7 +7,7 @@
 -- KEYS[1]  base of the object's keys, "pipeline:{Lead}:"
 -- ARGV[1]  milliseconds after which a wake-up that nobody answered is forgotten
 -- ARGV[2]  token of the wake-up, should one be due
--- ARGV[3…] id of the dead letter, record key; repeated
+-- ARGV[3…] id of the dead letter, record key, operation id ("" where no trace is kept); repeated
 -- returns  {moved, 1 when the wake-up ARGV[2] has to be sent}
 
 local base, wake_ms = KEYS[1], tonumber(ARGV[1])
@@ -15,8 +15,8 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
 local moved = 0
-for i = 3, #ARGV, 2 do
-  local id, key = ARGV[i], ARGV[i + 1]
+for i = 3, #ARGV, 3 do
+  local id, key, operation_id = ARGV[i], ARGV[i + 1], ARGV[i + 2]
   local found = redis.call('XRANGE', base .. 'dead', id, id)[1]
   local fields = found and found[2] or {}
   for position = 1, #fields, 2 do
@@ -25,6 +25,10 @@ for i = 3, #ARGV, 2 do
       redis.call('RPUSH', base .. 'inbox:' .. key, string.format('%.0f', now) .. ' ' .. operation)
       if not redis.call('ZSCORE', base .. 'claims', key) then redis.call('ZADD', base .. 'ready', 'NX', now, key) end
       redis.call('XDEL', base .. 'dead', id)
+      if operation_id ~= '' then
+        local told = string.format('%.0f', now) .. ' w - - ' .. key
+        redis.call('SET', base .. 'seen:' .. operation_id, told, 'XX', 'KEEPTTL')
+      end
       moved = moved + 1
     end
   end

@@ -294,6 +294,7 @@ class DestinationSchema(Section):
         metadata={"description": "seconds that a record waits for company"},
     )
     always_enabled = Flag(metadata={"description": "whether events go to Salesforce without asking for it"})
+    trace = Flag(metadata={"description": "whether `pipeline trace` can tell for a day where an event is"})
     identify = fields.Nested(IdentifySchema)
     group = fields.Nested(GroupSchema)
     actions = fields.List(

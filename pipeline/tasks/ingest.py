@@ -89,7 +89,7 @@ def _ingest(events: list[Any], *, is_again: bool) -> None:
 
 def _one_by_one(events: list[Any], runtime: "Runtime") -> None:
     """Take events in each by itself, and bury those that cannot be, so that they cost the others nothing."""
-    from pipeline.inbox.dead_letters import Receipt, receive
+    from pipeline.inbox.dead_letters import Receipt
 
     for event in events:
         try:
@@ -100,7 +100,7 @@ def _one_by_one(events: list[Any], runtime: "Runtime") -> None:
             name = type(bug).__name__
             log.error("an event could not be taken in: %s", name)  # noqa: TRY400  (a traceback quotes it)
             reason = f"the pipeline failed to take it in: {name}"
-            receive(runtime.redis, [Receipt(_id_of(event), "rejected", reason, event)])
+            _count([Receipt(_id_of(event), "rejected", reason, event)], runtime)
 
 
 def _give_back(why: str) -> NoReturn:
@@ -115,8 +115,6 @@ def ingest(events: list[Any], runtime: "Runtime") -> None:
 
     Raises RedisError when the state store is out of reach; calling again with the same events is safe.
     """
-    from pipeline.inbox.dead_letters import receive
-
     received_ms = time.time_ns() // 1_000_000
     receipts: list[Receipt] = []
     operations: list[Operation] = []
@@ -125,7 +123,13 @@ def ingest(events: list[Any], runtime: "Runtime") -> None:
         receipts.append(receipt)
         operations += planned
     append(operations, runtime)
-    receive(runtime.redis, receipts)
+    _count(receipts, runtime)
+
+
+def _count(receipts: "list[Receipt]", runtime: "Runtime") -> None:
+    from pipeline.inbox.dead_letters import receive
+
+    receive(runtime.redis, receipts, is_traced=runtime.settings.destination.trace)
 
 
 def append(operations: "Iterable[Operation]", runtime: "Runtime") -> None:
@@ -165,11 +169,12 @@ def plan(event: Any, received_ms: int, runtime: "Runtime") -> "tuple[Receipt, li
     from pipeline.errors import InvalidEvent
     from pipeline.events.schemas import opted_in, validate
     from pipeline.inbox.dead_letters import Receipt
+    from pipeline.inbox.trace import planned_as
 
     try:
         valid = validate(event, received_ms=received_ms)
         if not opted_in(valid, always=runtime.settings.destination.always_enabled):
-            return Receipt(valid.message_id, "skipped"), []
+            return Receipt(valid.message_id, "skipped", "not_opted_in"), []
         operations = runtime.planner.plan(valid)
     except InvalidEvent as invalid:
         return Receipt(_id_of(event), "rejected", str(invalid), event), []
@@ -177,7 +182,10 @@ def plan(event: Any, received_ms: int, runtime: "Runtime") -> "tuple[Receipt, li
         reason = f"the pipeline failed to plan it: {type(bug).__name__}"
         log.error("an event could not be planned: %s", type(bug).__name__)  # noqa: TRY400  (a traceback quotes the event)
         return Receipt(_id_of(event), "rejected", reason, event), []
-    return Receipt(valid.message_id, "accepted" if operations else "skipped"), operations
+    if not operations:
+        return Receipt(valid.message_id, "skipped", "no_rule"), []
+    planned = planned_as((one.object, one.id) for one in operations)
+    return Receipt(valid.message_id, "accepted", planned=planned), operations
 
 
 def _id_of(event: Any) -> str:

@@ -58,7 +58,7 @@ def _retry_event(letter: "DeadLetter", runtime: "Runtime", done: Retried) -> Non
         done.refused += 1
         return
     append(operations, runtime)
-    if readmit(runtime.redis, letter, receipt.outcome):
+    if readmit(runtime.redis, letter, receipt, is_traced=runtime.settings.destination.trace):
         done.moved += 1
     else:
         done.gone += 1
@@ -70,7 +70,7 @@ def _retry_operations(name: str, letters: "Sequence[DeadLetter]", runtime: "Runt
 
     readable = [letter for letter in letters if letter.key is not None]
     done.refused += len(letters) - len(readable)
-    moved, token = retry(runtime.redis, name, readable)
+    moved, token = retry(runtime.redis, name, readable, is_traced=runtime.settings.destination.trace)
     done.moved += moved
     done.gone += len(readable) - moved
     if token:

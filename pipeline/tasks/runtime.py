@@ -49,7 +49,11 @@ class Runtime:
         )
         self.describes = DescribeCache(self.redis, self.org)
         # A lease outlives the slowest request, so that no other worker takes a key whose write is still under way.
-        self._bounds = Bounds(linger_s=destination.linger, lease_s=self.org.slowest_send_s + _LEASE_MARGIN_S)
+        self._bounds = Bounds(
+            linger_s=destination.linger,
+            lease_s=self.org.slowest_send_s + _LEASE_MARGIN_S,
+            is_traced=destination.trace,
+        )
         self._inboxes: dict[str, Inbox] = {}
         self._said: dict[str, str] = {}
 

@@ -142,6 +142,7 @@ def test_the_page_that_a_running_system_shows(start_stack: Callable[..., LocalSt
         lambda: read(url).get('pipeline_records_total{change="created",object="Lead"}') == 10,
         what="the records on the page",
     )
+    assert "object=Lead POST composite/sobjects answered=200" in stack.workers["worker"].output()
     shown = read(url)
     assert shown['pipeline_workers{role="ingest"}'] == shown['pipeline_workers{role="delivery"}'] == 1
     wait_until(lambda: "pipeline_beat_last_seen_timestamp_seconds" in read(url), what="beat's sign of life")

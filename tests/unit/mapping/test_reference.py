@@ -144,6 +144,7 @@ def test_the_defaults_it_names_are_those_of_an_empty_file() -> None:
         "quota.reserve": defaults.quota.reserve,
         "linger": defaults.linger,
         "always_enabled": defaults.always_enabled,
+        "trace": defaults.trace,
         "identify.object": defaults.identify.object,
         "identify.placeholders": defaults.identify.placeholders,
         "group.address": defaults.group.address,

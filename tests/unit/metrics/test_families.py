@@ -108,7 +108,7 @@ def test_histograms_are_cumulative(redis: Redis) -> None:
 
 def test_no_count_falls_when_a_rejected_event_is_taken_in_after_all(redis: Redis) -> None:
     receive(redis, [Receipt("m1", "rejected", "reason", {"type": "track"})])
-    assert readmit(redis, dead_letters(redis, "events")[0], "accepted")
+    assert readmit(redis, dead_letters(redis, "events")[0], Receipt("m1", "accepted", planned="Lead#identify"))
     shown = scrape(redis)
     assert shown["pipeline_events_total", "rejected"] == 1
     assert shown["pipeline_events_total", "accepted"] == 1
