@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from pipeline.console import doors, letters, overview_page, pauses
+from pipeline.console import doors, letters, overview_page, pauses, trace
 from pipeline.console.access import Access, Throttle
 from pipeline.console.answers import Answer, Page, error_page
 from pipeline.console.seal import Seal
@@ -56,8 +56,8 @@ class Console:
 
     def application(self) -> Starlette:
         """Return the ASGI application."""
-        gets: dict[str, Page] = {**overview_page.GETS, **letters.GETS, **pauses.GETS}
-        posts: dict[str, Page] = {**letters.POSTS, **pauses.POSTS}
+        gets: dict[str, Page] = {**overview_page.GETS, **letters.GETS, **pauses.GETS, **trace.GETS}
+        posts: dict[str, Page] = {**letters.POSTS, **pauses.POSTS, **trace.POSTS}
         routes = [
             Route("/health", self._guarded(_health), methods=["GET"]),
             Route("/static/{name}", self._guarded(_static), methods=["GET"]),

@@ -6,7 +6,7 @@ from urllib.parse import quote, urlencode
 from pipeline.console.html import Html, join, tag
 from pipeline.console.visits import Visit
 
-_PAGES: Final = {"Overview": "/", "Dead letters": "/dead-letters", "Pause": "/pause"}
+_PAGES: Final = {"Overview": "/", "Dead letters": "/dead-letters", "Trace": "/trace", "Pause": "/pause"}
 _NAME: Final = "Pipeline console"
 
 
@@ -76,6 +76,11 @@ def choice(label: str, name: str, options: dict[str, str], chosen: str) -> Html:
     """Return a list to choose from: value → what is shown."""
     shown = [tag("option", text, value=value, selected=value == chosen) for value, text in options.items()]
     return tag("label", tag("span", label), tag("select", shown, name=name))
+
+
+def code_in(text: str) -> list[object]:
+    """Return text in which what stands in backticks is code."""
+    return [tag("code", part) if at % 2 else part for at, part in enumerate(text.split("`"))]
 
 
 def mark() -> Html:

@@ -8,7 +8,7 @@ from pipeline.cli.flow import UNREADABLE
 from pipeline.console.answers import Answer, Page
 from pipeline.console.flow_picture import picture
 from pipeline.console.html import Html, join, section, table, tag
-from pipeline.console.layout import page
+from pipeline.console.layout import code_in, page
 from pipeline.console.overview import Alert, Observed, alerts, rows_of, show
 from pipeline.console.plots import plots
 from pipeline.console.visits import Visit
@@ -81,9 +81,8 @@ def _alerts(found: list[Alert]) -> Html:
 
 
 def _alert(one: Alert) -> Html:
-    advice = [tag("code", part) if at % 2 else part for at, part in enumerate(one.advice.split("`"))]
     there = tag("a", "Open", href=one.path, aria_label=f"Open: {one.what}") if one.path else None
-    return join(tag("p", tag("b", one.what), " ", advice), there)
+    return join(tag("p", tag("b", one.what), " ", code_in(one.advice)), there)
 
 
 def _signs_of_life(observed: Observed) -> Html:
