@@ -33,7 +33,7 @@ _BELOW: Final = 84  # where dead letters are
 
 def live(name: str, shown: Shown, element: str = "span", **attributes: object) -> Html:
     """Return a text that is kept up to date."""
-    return tag(element, shown.text[name], data_live=name, **attributes)
+    return tag(element, shown.text[name], **attributes, data_live=name)
 
 
 def picture(shown: Shown, rows: Sequence[str]) -> Html:

@@ -78,7 +78,7 @@ def _plot(rows: Sequence[Row], figure: Figure) -> Html:
     series = steps(rows, figure)
     limit = figure.limit(rows[-1]) if figure.limit is not None else None
     if figure.kind == "count":
-        now = sum(value for value in series.values if value is not None)
+        now = sum(figure.value(row) or 0 for row in rows)
         said = f"{now:,.0f} {figure.noun} in 24 hours"
         head = join(tag("b", count(now)), tag("small", " in 24 h"))
     else:

@@ -152,13 +152,27 @@ class Browser:
         self.read(f"document.querySelector({json.dumps(selector)}).select()")
         self._send("Input.insertText", text=text)
 
+    def press(self, key: str, code: int) -> None:
+        """Press and release a key, by its name and its Windows key code, as ("Tab", 9)."""
+        for kind in ("keyDown", "keyUp"):
+            self._send("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code)
+
+    def forget(self) -> None:
+        """Forget all cookies."""
+        self._send("Network.clearBrowserCookies")
+
+    def run_scripts(self, *, is_on: bool) -> None:
+        """Say whether pages may run scripts from now on."""
+        self._send("Emulation.setScriptExecutionDisabled", value=not is_on)
+
     def prefer_dark(self) -> None:
         """Say that the system is set to dark colours."""
         self._send("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark"}])
 
-    def resize(self, *, width: int, height: int) -> None:
+    def resize(self, *, width: int, height: int, is_mobile: bool = True) -> None:
         """Give the window a size in CSS pixels."""
-        self._send("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=True)
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": is_mobile}
+        self._send("Emulation.setDeviceMetricsOverride", **size)
 
     def picture(self) -> bytes:
         """Return the whole page, as long as it is, as a PNG."""
