@@ -80,9 +80,7 @@ class Console:
             except PipelineError as error:
                 response = error_page("That did not work", str(error), HTTPStatus.BAD_REQUEST)
             except Exception as error:  # noqa: BLE001  (a traceback may quote an event)
-                said = in_words(error)
-                log.error("console: %s: %s", request.scope["path"].split("/")[1], said)  # noqa: TRY400  (as above)
-                response = error_page(*_faulted(error), HTTPStatus.SERVICE_UNAVAILABLE)
+                response = _faulted(error)
             response.headers.update(_HEADERS)
             if self._access.is_secure:
                 response.headers["Strict-Transport-Security"] = "max-age=31536000"
@@ -268,10 +266,17 @@ async def _form(request: Request) -> dict[str, str]:
         raise PipelineError("the form cannot be read") from None
 
 
-def _faulted(error: Exception) -> tuple[str, str]:
+def _faulted(error: Exception) -> Response:
+    """Say of a fault what it means; of our own its kind alone."""
     from kombu.exceptions import OperationalError
     from redis.exceptions import RedisError
 
     if isinstance(error, RedisError | OperationalError | OSError):
-        return "No figures now", f"{in_words(error)}. Workers and producers wait for it too; load the page again."
-    return "This page has a fault", f"The console failed on it ({type(error).__name__}). The pipeline itself goes on."
+        said = in_words(error)
+        log.error("console: %s", said)
+        told = f"{said}. Workers and producers wait for it too; load the page again."
+        return error_page("No figures now", told, HTTPStatus.SERVICE_UNAVAILABLE)
+    kind = type(error).__name__
+    log.error("console: a page failed: %s", kind)
+    told = f"The console failed on it ({kind}). The pipeline itself goes on."
+    return error_page("This page has a fault", told, HTTPStatus.INTERNAL_SERVER_ERROR)

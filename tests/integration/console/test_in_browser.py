@@ -65,7 +65,7 @@ def refuse(environment: Environment, *numbers: int, **traits: Any) -> None:
     rule = {"fault": "refuse", "object": "Lead", "code": REFUSED, "message": "not in this release"}
     requests.post(f"{environment.url}/_emulator/faults", json=rule, timeout=10).raise_for_status()
     environment.deliver_all(*(identify(number, **traits) for number in numbers))
-    requests.delete(f"{environment.url}/_emulator/faults", timeout=10).raise_for_status()
+    requests.post(f"{environment.url}/_emulator/faults", json={"clear": True}, timeout=10).raise_for_status()
 
 
 def test_only_who_knows_the_password_gets_in(door: tuple[Browser, str]) -> None:
