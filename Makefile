@@ -47,7 +47,10 @@ format: install  ## apply the style
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
+reference: install  ## write the commands' help into docs/commands.md
+	@$(BIN)/python -m pipeline.cli.reference
+
 clean:  ## remove .venv and caches
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-.PHONY: help install demo test bench conformance test-rabbitmq chaos lint format clean
+.PHONY: help install demo test bench conformance test-rabbitmq chaos lint format reference clean

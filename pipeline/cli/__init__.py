@@ -1,5 +1,6 @@
 """The command line. Each command is a module of its own, imported only when it is called."""
 
+import difflib
 import importlib
 from typing import Any
 
@@ -9,6 +10,7 @@ from pipeline.errors import ConfigurationError, PipelineError
 
 # name → (module, one line of help). `pipeline --help` prints the line without importing the module.
 _COMMANDS = {
+    "up": ("up", "Run the whole system on this machine until Ctrl-C, with its logs."),
     "demo": ("demo", "Run the whole system here and show what lands in an emulated org."),
     "check": ("check", "Hold destination.yaml against the org: objects, fields, types, permissions."),
     "preview": ("preview", "Show what events would write, without writing it."),
@@ -25,6 +27,16 @@ _COMMANDS = {
     "flower": ("run", "Run Flower, the page that shows queues, workers and tasks."),
     "bench": ("bench", "Measure how fast, frugal and prompt the pipeline is on this machine."),
     "emulator": ("emulator", "Run an emulated Salesforce org over HTTP."),
+    "completion": ("completion", "Print what makes a shell complete commands and options."),
+}
+
+
+# What a command ends with; docs/commands.md says the same.
+EXIT_CODES = {
+    0: "done; for what runs until it is stopped: ended as it was told to",
+    1: "something failed or was found wrong, or Ctrl-C ended it before it was done",
+    2: "wrong usage or configuration: nothing was done, and the message says what to change",
+    143: "SIGTERM ended it before it was done (demo, bench)",
 }
 
 
@@ -51,6 +63,16 @@ class _LazyGroup(click.Group):
         command: click.Command = getattr(module, cmd_name.replace("-", "_"))
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            for close in difflib.get_close_matches(args[0], _COMMANDS, n=1):
+                raise click.UsageError(f"{error.message} Did you mean {close!r}?", ctx) from None
+            raise
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  (as above)
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in _COMMANDS.items()])
@@ -62,20 +84,29 @@ class _LazyGroup(click.Group):
             raise Misconfigured(str(error)) from None
         except PipelineError as error:
             raise Failure(str(error)) from None
-        except _unreachable() as error:
-            raise Failure(
-                f"Redis does not answer ({type(error).__name__}). Start it, or set PIPELINE_REDIS_URL "
-                "(and PIPELINE_BROKER_URL, if the queue is elsewhere) to where it is."
-            ) from None
+        except _faults_of_a_server() as error:
+            raise Failure(_advice(error)) from None
 
 
-def _unreachable() -> tuple[type[Exception], ...]:
-    """Name the errors that mean a server did not answer; evaluated only once an error is there."""
+def _faults_of_a_server() -> tuple[type[Exception], ...]:
+    """Name the errors that say something about a server, not about us; evaluated only once an error is there."""
     from kombu.exceptions import OperationalError
     from redis.exceptions import ConnectionError as RedisConnectionError
+    from redis.exceptions import NoPermissionError, OutOfMemoryError, ReadOnlyError
     from redis.exceptions import TimeoutError as RedisTimeoutError
 
-    return OperationalError, RedisConnectionError, RedisTimeoutError
+    return OperationalError, RedisConnectionError, RedisTimeoutError, NoPermissionError, OutOfMemoryError, ReadOnlyError
+
+
+def _advice(error: Exception) -> str:
+    from pipeline.redis_faults import in_words, is_refusal
+
+    if is_refusal(error):
+        return f"{in_words(error)}."
+    return (
+        f"{in_words(error)}. Start it, or set PIPELINE_REDIS_URL (and PIPELINE_BROKER_URL, if the queue is elsewhere) "
+        "to where it is; `pipeline up` starts one here."
+    )
 
 
 def _print_version(ctx: click.Context, _: click.Parameter, is_asked: bool) -> None:
@@ -90,7 +121,8 @@ def _print_version(ctx: click.Context, _: click.Parameter, is_asked: bool) -> No
 @click.group(
     cls=_LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Exit codes: 0 done; 1 something failed or was found wrong; 2 wrong usage or configuration.",
+    epilog="\b\nExamples:\n  pipeline up\n  pipeline send events.jsonl\n  pipeline status --json\n\n\b\nExit codes:\n"
+    + "\n".join(f"  {code:<3}  {meaning}" for code, meaning in EXIT_CODES.items()),
 )
 @click.option(
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Show the version."
@@ -98,6 +130,6 @@ def _print_version(ctx: click.Context, _: click.Parameter, is_asked: bool) -> No
 def main() -> None:
     """Bring customer events into Salesforce: a Lead per email, an Account per groupId, a few calls per thousand events.
 
-    Start with `pipeline demo`. Everything is configured by environment variables (PIPELINE_REDIS_URL, SALESFORCE_...)
-    and a destination.yaml named by PIPELINE_DESTINATION.
+    Start with `pipeline demo` or `pipeline up`. Everything is configured by environment variables (PIPELINE_REDIS_URL,
+    SALESFORCE_...) and a destination.yaml named by PIPELINE_DESTINATION.
     """

@@ -15,7 +15,12 @@ if TYPE_CHECKING:
     from pipeline.inbox.dead_letters import DeadLetter
 
 
-@click.group(name="dead-letters")
+@click.group(
+    name="dead-letters",
+    epilog="\b\nExample, after a rule of the org was mended:\n"
+    "  pipeline dead-letters list --object Lead --since 2h\n"
+    "  pipeline dead-letters retry --object Lead --since 2h",
+)
 def dead_letters() -> None:
     """Show what could not be delivered and why; retry, export or drop it.
 
@@ -34,6 +39,9 @@ def dead_letters() -> None:
 @click.option("--json", "is_json", is_flag=True, help="Print one JSON object on the last line.")
 def list_letters(*, limit: int, is_json: bool, **options: Any) -> None:
     """List dead letters, oldest first: id, time, and the reason in Salesforce's own words where it gave one."""
+    from rich.console import Console
+    from rich.text import Text
+
     from pipeline.cli.connection import connected
     from pipeline.inbox.chosen_letters import name_of
 
@@ -44,8 +52,10 @@ def list_letters(*, limit: int, is_json: bool, **options: Any) -> None:
         rows = [{"id": name_of(letter), "time": _time(letter), "reason": letter.reason} for letter in shown]
         click.echo(json.dumps({"dead_letters": rows, "more": len(letters) > limit}))
         return
+    console = Console(highlight=False)
     for letter in shown:
-        click.echo(f"{name_of(letter)}  {_time(letter)}  {letter.reason}")
+        line = Text.assemble((name_of(letter), "bold"), (f"  {_time(letter)}  ", "dim"), letter.reason)
+        console.print(line, soft_wrap=True)
     if not shown:
         click.echo("no dead letters")
     elif len(letters) > limit:
@@ -132,7 +142,8 @@ def export(**options: Any) -> None:
 @filters
 @click.option("--all", "is_all", is_flag=True, help="Every dead letter.")
 @click.option("--yes", "is_sure", is_flag=True, help="Do not ask.")
-def drop(*, is_all: bool, is_sure: bool, **options: Any) -> None:
+@click.option("--json", "is_json", is_flag=True, help="Print one JSON object on the last line.")
+def drop(*, is_all: bool, is_sure: bool, is_json: bool, **options: Any) -> None:
     """Delete dead letters for good, after asking. There is no way back: `export` them first."""
     from pipeline.cli.connection import connected
     from pipeline.inbox.chosen_letters import drop_all
@@ -141,9 +152,9 @@ def drop(*, is_all: bool, is_sure: bool, **options: Any) -> None:
     with connected() as redis:
         letters = list(letters_of(redis, names, choice))
         if letters and not is_sure:
-            click.confirm(f"Delete {len(letters):,} dead letters for good?", abort=True)
+            click.confirm(f"Delete {len(letters):,} dead letters for good?", abort=True, err=is_json)
         dropped = drop_all(redis, letters)
-    click.echo(f"{dropped:,} deleted")
+    click.echo(json.dumps({"deleted": dropped}) if is_json else f"{dropped:,} deleted")
 
 
 def _limited(names: tuple[str, ...], choice: "Choice", *, is_all: bool) -> "tuple[tuple[str, ...], Choice]":

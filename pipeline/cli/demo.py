@@ -98,15 +98,15 @@ def demo(*, file: Path | None, is_json: bool) -> None:
 def _run(events: Sequence[Any], console: "Console") -> Result:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from pipeline.local import LocalStack, connect_producer
+    from pipeline.local import LocalStack, connect_producer, flower
 
     destination = (files("pipeline.cli") / "demo.yaml").read_text()
-    stack = LocalStack(destination=destination, has_flower=True)
+    stack = LocalStack(destination=destination, pages=[flower()])
     columns = (TextColumn("{task.description:>12}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with ExitStack() as running:
         with console.status("starting Redis, an emulated org, two workers, beat and Flower"):
             running.enter_context(stack)
-        console.print(f"Flower shows the workers at {stack.flower_url} while this runs")
+        console.print(f"Flower shows the workers at {stack.addresses['flower']} while this runs")
         connect_producer(stack.redis.url)
         with Progress(*columns, console=console) as progress, stack.redis.client() as redis:
             begun = time.monotonic()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from pipeline.errors import ConfigurationError
+
 
 @click.command(
     epilog="""\b
@@ -44,9 +46,16 @@ def emulator(
     (secret "secret"), and holds what is written to it in memory. Its address, opened in a browser, shows what that is.
     docs/emulator.md has the whole table of what is covered.
     """
-    from pipeline.emulator.org import InvalidSeed
-    from pipeline.emulator.server import serve
+    from pipeline.cli.connection import check_is_free
 
+    try:
+        from pipeline.emulator.org import InvalidSeed
+        from pipeline.emulator.server import serve
+    except ImportError as missing:
+        raise ConfigurationError(
+            f"the emulator needs {missing.name}: pip install 'event-pipeline-salesforce[local]'"
+        ) from None
+    check_is_free(host, port)
     try:
         serve(
             host=host,
@@ -60,7 +69,9 @@ def emulator(
     except InvalidSeed as problem:
         raise click.ClickException(str(problem)) from None
     except OSError as problem:
-        raise click.ClickException(f"cannot listen on {host}:{port}: {problem.strerror}") from None
+        raise ConfigurationError(
+            f"cannot listen on {host}:{port} ({problem.strerror}): give another --host or --port"
+        ) from None
 
 
 if __name__ == "__main__":

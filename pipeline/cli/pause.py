@@ -1,5 +1,6 @@
 """`pipeline pause` and `pipeline resume`: hold delivery back by hand, as while the org is being changed."""
 
+import json
 from typing import TYPE_CHECKING
 
 import click
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
 )
 @click.argument("object_name", metavar="[OBJECT]", required=False)
 @click.option("--reason", default="", help="Why; `pipeline status` and the workers' logs say it.")
-def pause(*, object_name: str | None, reason: str) -> None:
+@click.option("--json", "is_json", is_flag=True, help="Print one JSON object on the last line.")
+def pause(*, object_name: str | None, reason: str, is_json: bool) -> None:
     """Hold delivery back: of everything, or of one OBJECT, as Lead.
 
     Events are still taken in and wait, in order; nothing is lost. A batch that is under way is finished.
@@ -27,12 +29,16 @@ def pause(*, object_name: str | None, reason: str) -> None:
             _check_is_known(object_name, redis)
         is_new = Pause(redis).hold(object_name, reason=reason)
     what = object_name or "delivery"
+    if is_json:
+        click.echo(json.dumps({"object": object_name, "paused": True, "was_paused": not is_new}))
+        return
     click.echo(f"{what} is paused" if is_new else f"{what} was paused already; `pipeline status` says why")
 
 
 @click.command(epilog="\b\nExamples:\n  pipeline resume\n  pipeline resume Case")
 @click.argument("object_name", metavar="[OBJECT]", required=False)
-def resume(*, object_name: str | None) -> None:
+@click.option("--json", "is_json", is_flag=True, help="Print one JSON object on the last line.")
+def resume(*, object_name: str | None, is_json: bool) -> None:
     """End a pause: of one OBJECT, or without OBJECT every one, those of single objects included.
 
     Where delivery waits by itself, as after a refused login, the org is tried at once. A login that was refused is not
@@ -44,6 +50,9 @@ def resume(*, object_name: str | None) -> None:
     with connected() as redis:
         was_paused = Pause(redis).resume(object_name)
     what = object_name or "delivery"
+    if is_json:
+        click.echo(json.dumps({"object": object_name, "paused": False, "was_paused": was_paused}))
+        return
     click.echo(f"{what} goes on" if was_paused else f"{what} was not paused")
 
 

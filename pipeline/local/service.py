@@ -19,7 +19,7 @@ LOOPBACK = "127.0.0.1"
 
 _POLL_S = 0.02
 _READY_WITHIN_S = 60.0  # a worker needs about a second; a machine that builds something else at once needs patience
-_STOP_WITHIN_S = 20.0  # the longest a worker may finish what it holds before it is killed
+STOP_WITHIN_S = 30.0  # longer than the 20 s after which a worker that was asked to end cuts its deliveries short
 _LOG_TAIL_LINES = 25
 
 
@@ -40,7 +40,8 @@ def clean_environment() -> dict[str, str]:
     """Return this process's environment without anything that could lead a local run to a real org or broker."""
     ours = ("PIPELINE_", "SALESFORCE_", "CELERY_", "FLOWER_")
     environ = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-    environ["NO_PROXY"] = environ["no_proxy"] = f"{LOOPBACK},localhost"
+    direct = ",".join(filter(None, [environ.get("NO_PROXY") or environ.get("no_proxy"), LOOPBACK, "localhost"]))
+    environ["NO_PROXY"] = environ["no_proxy"] = direct
     environ["PYTHONUNBUFFERED"] = "1"
     package_root = str(Path(__file__).resolve().parents[2])
     if package_root not in site.getsitepackages():  # a source tree: the children have to find it as well
@@ -99,8 +100,8 @@ ReadyCheck: TypeAlias = Callable[["Service"], object]
 class Service:
     """A subprocess with a name and a log file, in a process group of its own.
 
-    `is_ready` is asked until it answers true; None means ready once started. Not for a process that leaves its group:
-    `stop` and `kill` reach the group, so that a worker's pool goes with it.
+    `is_ready` is asked until it answers true; None means ready once started. `pass_fds` stay open in the process. Not
+    for a process that leaves its group: `stop` and `kill` reach the group, so that a worker's pool goes with it.
     """
 
     def __init__(
@@ -112,13 +113,15 @@ class Service:
         log: Path,
         cwd: Path | None = None,
         is_ready: ReadyCheck | None = None,
+        pass_fds: Sequence[int] = (),
     ) -> None:
         self.name = name
         self.command = list(command)
         self.env = dict(env)
         self.log = log
         self._cwd = cwd
-        self._is_ready = is_ready
+        self._ready_check = is_ready
+        self._pass_fds = tuple(pass_fds)
         self._process: subprocess.Popen[bytes] | None = None
         self._log_start = 0
 
@@ -138,6 +141,19 @@ class Service:
         """Whether the process was started and has not ended."""
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether it can be used now."""
+        return self.is_running and (self._ready_check is None or bool(self._ready_check(self)))
+
+    @property
+    def ending(self) -> str:
+        """How the process ended, as `code 1` or `SIGKILL`; "" while it runs and before it was started."""
+        code = self._process.poll() if self._process is not None else None
+        if code is None:
+            return ""
+        return f"code {code}" if code >= 0 else signal.Signals(-code).name
+
     def start(self) -> Self:
         """Start the process and return at once; `wait_until_ready` follows."""
         if self.is_running:
@@ -151,6 +167,7 @@ class Service:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
+                pass_fds=self._pass_fds,
                 start_new_session=True,  # Ctrl-C in the terminal reaches us alone, and we stop things in order
             )
         return self
@@ -158,7 +175,7 @@ class Service:
     def wait_until_ready(self, within_s: float = _READY_WITHIN_S) -> Self:
         """Return once the service is ready. Raises ServiceFailed, with the log's end, if it died or took too long."""
         deadline = time.monotonic() + within_s
-        while not (self._is_ready is None or self._is_ready(self)):
+        while not self.is_ready:
             self.check()
             if time.monotonic() > deadline:
                 raise ServiceFailed(f"{self.name} was not ready within {within_s:g} s\n{self.log_tail()}")
@@ -167,8 +184,8 @@ class Service:
 
     def check(self) -> None:
         """Raise ServiceFailed, with the log's end, if the process has ended by itself."""
-        if self._process is not None and self._process.poll() is not None:
-            raise ServiceFailed(f"{self.name} ended with code {self._process.returncode}\n{self.log_tail()}")
+        if self.ending:
+            raise ServiceFailed(f"{self.name} ended with {self.ending}\n{self.log_tail()}")
 
     def output(self) -> str:
         """Return what the process has written since it was last started."""
@@ -191,7 +208,7 @@ class Service:
         if self.is_running:
             self.send_signal(signal.SIGTERM)
 
-    def stop(self, within_s: float = _STOP_WITHIN_S) -> None:
+    def stop(self, within_s: float = STOP_WITHIN_S) -> None:
         """End the process: SIGTERM, and SIGKILL for the whole group after `within_s`. Nothing of it is left."""
         try:
             self.begin_stop()

@@ -1,26 +1,29 @@
 """LocalStack: the whole system on this machine, with every service a process of its own."""
 
+import os
 import re
 import shutil
 import tempfile
-import urllib.error
-import urllib.request
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack
-from http import HTTPStatus
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from pipeline.local.folder import claimed, note_processes
+from pipeline.local.pages import Page
 from pipeline.local.redis_server import LocalRedis, free_port
 from pipeline.local.service import (
     LOOPBACK,
+    STOP_WITHIN_S,
     ReadyCheck,
     Service,
     ServiceFailed,
     clean_environment,
     ending_on_sigterm,
     pipeline_command,
+    wait_until,
 )
 
 # What the emulator accepts unless it is given an org of its own, by OAuth's client credentials flow.
@@ -30,44 +33,58 @@ TWO_WORKERS: Mapping[str, Sequence[str]] = {"worker-1": (), "worker-2": ()}
 
 _EMULATOR_ADDRESS = re.compile(r"emulator listening on (http://\S+)")
 _WORKER_READY = re.compile(r"@\S+ ready\.")
-_TAKEN_PORT = "Address already in use"
+_TAKEN_PORT = " is taken: "  # as `port_taken` of the commands says it
 _PORT_TRIES = 5
 
 
 class LocalStack:
-    """Redis, an emulated org, workers, beat and Flower, for as long as the context lasts.
+    """Redis, an emulated org, workers, beat and pages such as Flower, for as long as the context lasts.
 
-    `workers` maps a name to the arguments of `pipeline worker`; `destination` is the text of destination.yaml;
-    `environ` is added to every service's environment; `broker_url` names a broker other than the stack's own Redis.
-    Nothing of the caller's own `PIPELINE_` and `SALESFORCE_` variables gets in, so that a local run never reaches a
-    real org. Raises ServiceFailed, with the end of the log, when a service does not get ready.
+    `workers` maps a name to the arguments of `pipeline worker`; `destination` is the text of destination.yaml, None
+    leaves it to the environment; `environ` is added to every service's environment; `broker_url` names a broker other
+    than the stack's own Redis. A `folder` is kept, with the data of Redis and the logs in it, and no second stack may
+    have it at once; without one everything is temporary. Without `has_redis` or `has_emulator`, `environ` has to say
+    where they are. Nothing else of the caller's own `PIPELINE_` and `SALESFORCE_` variables gets in, so that a local
+    run never reaches a real org. `on_ready` hears of each service that is ready. Raises ServiceFailed, with the end of
+    the log, when one does not get ready.
     """
 
     def __init__(
         self,
         *,
         workers: Mapping[str, Sequence[str]] = TWO_WORKERS,
-        destination: str = "{}\n",
+        destination: str | None = "{}\n",
         environ: Mapping[str, str] | None = None,
         emulator_arguments: Sequence[str] = (),
+        has_redis: bool = True,
+        has_emulator: bool = True,
         has_beat: bool = True,
-        has_flower: bool = False,
+        pages: Sequence[Page] = (),
         is_append_only: bool = False,
         broker_url: str | None = None,
+        redis_port: int = 0,
+        folder: Path | None = None,
+        on_ready: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._broker_url = broker_url
         self._worker_arguments = dict(workers)
         self._destination = destination
         self._environ = dict(environ or {})
         self._emulator_arguments = tuple(emulator_arguments)
-        self._has_beat, self._has_flower = has_beat, has_flower
+        self._has_redis, self._has_emulator, self._has_beat = has_redis, has_emulator, has_beat
+        self._pages = tuple(pages)
         self._is_append_only = is_append_only
+        self._redis_port = redis_port
+        self._kept_folder = folder
+        self._pass_fds: tuple[int, ...] = ()
+        self._on_ready = on_ready
         self._cleanup = ExitStack()
         self._services: list[Service] = []  # in the order of starting; ends before the emulator and Redis do
         self.folder = Path()
         self.env: dict[str, str] = {}
-        self.emulator_url = ""
-        self.flower_url = ""
+        self.addresses: dict[str, str] = {}  # by the name of the service
+        self.while_stopping: Callable[[], None] = lambda: None  # called again and again while the workers finish
+        self.killed: list[str] = []  # who had not ended by itself when it was stopped
         self.redis: LocalRedis
         self.emulator: Service
 
@@ -77,9 +94,15 @@ class LocalStack:
         return self._broker_url or self.redis.url
 
     @property
+    def emulator_url(self) -> str:
+        """Address of the emulated org."""
+        return self.addresses["emulator"]
+
+    @property
     def services(self) -> list[Service]:
         """Every process of the stack, in the order of starting."""
-        return [self.redis.service, self.emulator, *self._services]
+        held = [self.redis.service] if self._has_redis else []
+        return [*held, *([self.emulator] if self._has_emulator else []), *self._services]
 
     @property
     def workers(self) -> dict[str, Service]:
@@ -99,7 +122,7 @@ class LocalStack:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop everything in order, and remove the folder."""
+        """Stop everything in order: who carries events, then the org, then Redis. Remove a temporary folder."""
         self._cleanup.close()
 
     def check(self) -> None:
@@ -118,56 +141,108 @@ class LocalStack:
 
     def begin_service(self, name: str, command: Sequence[str], is_ready: ReadyCheck | None = None) -> Service:
         """Start any process in the stack's environment, to be stopped with it, and return at once."""
-        log = self.folder / f"{name}.log"
-        service = Service(name, command, env=self.env, log=log, cwd=self.folder, is_ready=is_ready)
+        # Where the folder is kept, the environment is its owner's, and so are the relative paths in it.
+        cwd = None if self._kept_folder else self.folder
+        log = self._log(name)
+        service = Service(name, command, env=self.env, log=log, cwd=cwd, is_ready=is_ready, pass_fds=self._pass_fds)
         self._services.append(service)
         return service.start()
 
     def _start(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="pipeline-"))
-        self._cleanup.callback(shutil.rmtree, self.folder, ignore_errors=True)
-        destination = self.folder / "destination.yaml"
-        destination.write_text(self._destination, encoding="utf-8")
-        self.redis = self._cleanup.enter_context(LocalRedis(self.folder / "redis", is_append_only=self._is_append_only))
-        self.env = {
-            **clean_environment(),
-            "PIPELINE_REDIS_URL": self.redis.url,
-            "PIPELINE_BROKER_URL": self.broker_url,
-            "PIPELINE_DESTINATION": str(destination),
-            **EMULATOR_CREDENTIALS,
-        }
-        self.emulator = emulator_service(self.folder / "emulator.log", *self._emulator_arguments)
-        self._cleanup.callback(self.emulator.stop)
-        self.emulator.start().wait_until_ready()
-        self.emulator_url = emulator_address(self.emulator)
-        self.env |= {"SALESFORCE_ENDPOINT_URL": self.emulator_url, **self._environ}
-        self._cleanup.callback(_stop_together, self._services)
+        self._make_folder()
+        self.env = clean_environment()
+        if self._destination is not None:
+            destination = self.folder / "destination.yaml"
+            destination.write_text(self._destination, encoding="utf-8")
+            self.env["PIPELINE_DESTINATION"] = str(destination)
+        if self._has_redis:
+            self._start_redis()
+        if self._has_emulator:
+            self._start_emulator()
+        self.env |= self._environ
+        self._cleanup.callback(self._stop_services)
         begun = [self.begin_worker(name, *arguments) for name, arguments in dict(self._worker_arguments).items()]
         if self._has_beat:
             begun.append(self.begin_service("beat", pipeline_command("beat"), _says("beat: Starting...")))
-        if self._has_flower:
-            self._start_flower()
         for service in begun:
             service.wait_until_ready()
+            self._on_ready(service.name)
+        for page in self._pages:  # after the workers: Flower asks once, as it starts, who there is
+            self._start_page(page)
+            self._on_ready(page.name)
+        self._note_processes()
 
-    def _start_flower(self) -> None:
-        for _ in range(_PORT_TRIES):
-            port = free_port()
-            self.flower_url = f"http://{LOOPBACK}:{port}"
-            command = pipeline_command("flower", "--address", LOOPBACK, "--port", str(port))
-            flower = self.begin_service("flower", command, lambda _: _answers_http(self.flower_url))
+    def _make_folder(self) -> None:
+        if self._kept_folder is None:
+            self.folder = Path(tempfile.mkdtemp(prefix="pipeline-"))
+            self._cleanup.callback(shutil.rmtree, self.folder, ignore_errors=True)
+            return
+        self.folder = self._kept_folder.resolve()
+        self._pass_fds = (self._cleanup.enter_context(claimed(self.folder)),)
+
+    def _note_processes(self) -> None:
+        if self._kept_folder is not None:
+            note_processes(self.folder, [os.getpid(), *(service.pid for service in self.services)])
+
+    def _log(self, name: str) -> Path:
+        return self.folder / f"{name}.log"
+
+    def _start_redis(self) -> None:
+        self.redis = LocalRedis(
+            self.folder / "redis",
+            is_append_only=self._is_append_only,
+            port=self._redis_port,
+            log=self._log("redis"),
+            pass_fds=self._pass_fds,
+        )
+        self._cleanup.enter_context(self.redis)
+        self.addresses["redis"] = self.redis.url
+        self.env |= {"PIPELINE_REDIS_URL": self.redis.url, "PIPELINE_BROKER_URL": self.broker_url}
+        self._on_ready("redis")
+
+    def _start_emulator(self) -> None:
+        self.emulator = emulator_service(self._log("emulator"), *self._emulator_arguments, pass_fds=self._pass_fds)
+        self._cleanup.callback(self.emulator.stop)
+        self.emulator.start().wait_until_ready()
+        self.addresses["emulator"] = address = emulator_address(self.emulator)
+        # Started again, it has to be where the others look for it.
+        self.emulator.command += ["--port", address.rpartition(":")[2]]
+        self.env |= {**EMULATOR_CREDENTIALS, "SALESFORCE_ENDPOINT_URL": address}
+        self._on_ready("emulator")
+
+    def _start_page(self, page: Page) -> None:
+        """Return when a page is ready; one that may listen anywhere gets another port where its own was taken."""
+        for tries_left in reversed(range(_PORT_TRIES)):
+            port = page.port or free_port()
+            self.addresses[page.name] = address = f"http://{LOOPBACK}:{port}"
+            service = self.begin_service(page.name, page.command(port), partial(page.is_ready, address))
             try:
-                flower.wait_until_ready()
+                service.wait_until_ready()
             except ServiceFailed:
-                if _TAKEN_PORT not in flower.output():
+                if page.port or not tries_left or _TAKEN_PORT not in service.output():
                     raise
-                self._services.remove(flower)
+                self._services.remove(service)
             else:
                 return
-        raise ServiceFailed("flower found no port to listen on")
+
+    def _stop_services(self) -> None:
+        """Ask all to end before waiting for the first; an exception, as by a second Ctrl-C, ends all at once."""
+        try:
+            for service in self._services:
+                service.begin_stop()
+            with suppress(TimeoutError):
+                wait_until(self._have_ended, what="the end of every service", within_s=STOP_WITHIN_S)
+        finally:
+            self.killed = [service.name for service in self._services if service.is_running]
+            for service in self._services:
+                service.kill()
+
+    def _have_ended(self) -> bool:
+        self.while_stopping()
+        return not any(service.is_running for service in self._services)
 
 
-def emulator_service(log: Path, *arguments: str) -> Service:
+def emulator_service(log: Path, *arguments: str, pass_fds: Sequence[int] = ()) -> Service:
     """Return a `pipeline emulator` on a free port; `emulator_address` tells where once it is ready."""
     return Service(
         "emulator",
@@ -175,6 +250,7 @@ def emulator_service(log: Path, *arguments: str) -> Service:
         env=clean_environment(),
         log=log,
         is_ready=lambda service: _EMULATOR_ADDRESS.search(service.output()),
+        pass_fds=pass_fds,
     )
 
 
@@ -202,20 +278,3 @@ def _is_worker_ready(worker: Service) -> bool:
 
 def _says(words: str) -> ReadyCheck:
     return lambda service: words in service.output()
-
-
-def _answers_http(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=1) as response:  # noqa: S310  (our own loopback address)
-            return bool(response.status == HTTPStatus.OK)
-    except (urllib.error.URLError, OSError):
-        return False
-
-
-def _stop_together(services: Iterable[Service]) -> None:
-    """Ask all to end before waiting for the first, so that stopping takes as long as the slowest one."""
-    for service in services:
-        service.begin_stop()
-    with ExitStack() as stopping:  # one that resists does not keep the others alive
-        for service in services:
-            stopping.callback(service.stop)

@@ -103,6 +103,11 @@ def refused(code: str, *, detail: str = "", tried_again_in_s: float = 0.0) -> Lo
     return LoginRefused(code, _ADVICE.get(code, _OTHERWISE), detail=detail, tried_again_in_s=tried_again_in_s)
 
 
+def check_credentials(credentials: Credentials) -> None:
+    """Raise ConfigurationError, saying what to set, unless the credentials are complete for one of the three ways."""
+    _arguments(credentials, any_domain=False)
+
+
 def _arguments(credentials: Credentials, *, any_domain: bool) -> dict[str, Any]:
     """Choose the way to log in, as arguments of SalesforceLogin."""
     domain = _domain(credentials.domain)

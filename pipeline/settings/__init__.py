@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from pipeline.destination import Destination
 from pipeline.errors import ConfigurationError
@@ -61,9 +62,20 @@ def load_destination(environ: Mapping[str, str]) -> Destination:
 def redis_url(environ: Mapping[str, str]) -> str:
     """Return the address of the Redis that holds the pipeline's state. Raises ConfigurationError for another kind."""
     url = _given(environ, "PIPELINE_REDIS_URL") or DEFAULT_REDIS_URL
-    if not url.startswith(_REDIS_SCHEMES):
+    if not url.startswith(_REDIS_SCHEMES) or not _names_a_database(url):
         raise ConfigurationError(f"PIPELINE_REDIS_URL is no Redis address; write it as {DEFAULT_REDIS_URL}")
     return url
+
+
+def _names_a_database(url: str) -> bool:
+    """Tell whether the port and the database of a server's address are numbers; Sentinels are read elsewhere."""
+    if not url.startswith(("redis://", "rediss://")):
+        return True
+    try:
+        parts = urlsplit(url)
+        return parts.port != 0 and (parts.path.strip("/") or "0").isdecimal()
+    except ValueError:
+        return False
 
 
 def state_sentinels(environ: Mapping[str, str]) -> Sentinels | None:

@@ -12,6 +12,8 @@ from pipeline.events.stamp import stamp
 class PipelineTask(Task):  # type: ignore[type-arg]  # generic in its stubs only
     """A task whose arguments are shown by kind and number."""
 
+    Request = "pipeline.tasks.private_request:PrivateRequest"  # by name: a producer does not load what workers run
+
     def apply_async(self, args: Any = None, kwargs: Any = None, *positional: Any, **options: Any) -> Any:
         """Send the task; see celery.app.task.Task.apply_async for the options."""
         options["argsrepr"] = self.shown(args or ())

@@ -117,7 +117,7 @@ def test_stopped_in_the_middle_it_leaves_no_process_and_no_folder(tmp_path: Path
         wait_until(lambda: list(temporary.glob("pipeline-*/worker-1.log")), what="the start of the workers")
         assert processes_of(temporary)
         demo.send_signal(signal.SIGTERM)
-        assert demo.wait(60) != 0
+        assert demo.wait(60) == 143
     finally:
         demo.kill()
     wait_until(lambda: not processes_of(temporary), what="the end of every service")

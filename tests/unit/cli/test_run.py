@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +9,13 @@ from pipeline import app
 from pipeline.cli import main
 from pipeline.cli.run import check_flower_access
 from pipeline.errors import ConfigurationError
+from pipeline.local import free_port
 
 DELIVERY = "salesforce.Account,salesforce.Contact,salesforce.Lead,upkeep"
 
 
 @pytest.fixture
-def celery(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Sequence[str]]:
+def celery(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[list[Sequence[str]]]:
     """What Celery would have been started with."""
     started: list[Sequence[str]] = []
     monkeypatch.setattr(app, "start", started.append)
@@ -23,7 +24,9 @@ def celery(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Sequence[str
     destination = tmp_path / "destination.yaml"
     destination.write_text("{}", encoding="utf-8")
     monkeypatch.setenv("PIPELINE_DESTINATION", str(destination))
-    return started
+    queues = app.conf.task_queues
+    yield started
+    app.conf.task_queues = queues
 
 
 def option(arguments: Sequence[str], name: str) -> str:
@@ -37,6 +40,10 @@ def option(arguments: Sequence[str], name: str) -> str:
         (["--ingest", "--delivery"], f"ingest,{DELIVERY}"),
         (["--ingest"], "ingest"),
         (["--delivery"], DELIVERY),
+        (["--queues", "all"], f"ingest,{DELIVERY}"),
+        (["--queues", "ingest"], "ingest"),
+        (["--queues", "delivery"], DELIVERY),
+        (["--queues", "delivery", "--ingest"], f"ingest,{DELIVERY}"),
     ],
 )
 def test_a_worker_listens_to_the_queues_of_its_kind(flags: list[str], queues: str, celery: list[Sequence[str]]) -> None:
@@ -72,17 +79,18 @@ def test_flower_reachable_by_others_needs_a_password(address: str, celery: list[
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1", "localhost", "127.0.0.9"])
 def test_flower_on_loopback_needs_none(address: str, celery: list[Sequence[str]]) -> None:
-    run = CliRunner().invoke(main, ["flower", "--address", address])
+    run = CliRunner().invoke(main, ["flower", "--address", address, "--port", str(free_port())])
     assert run.exit_code == 0, run.output
     assert f"--address={address}" in celery[0]
 
 
 def test_flower_keeps_its_history_and_shows_no_arguments(celery: list[Sequence[str]]) -> None:
-    CliRunner().invoke(main, ["flower"])
+    CliRunner().invoke(main, ["flower", "--port", str(free_port())])
     shown: Any = celery[0]
     assert "--persistent=True" in shown
     (columns,) = [argument for argument in shown if argument.startswith("--tasks-columns=")]
     assert "args" not in columns
+    assert {queue.name for queue in app.conf.task_queues} == {"ingest", *DELIVERY.split(",")}
 
 
 @pytest.mark.parametrize("credentials", ["ops", "ops:", ":secret", "ops:secret,", "ops:secret,other"])

@@ -2,6 +2,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import fakeredis
 import pytest
 from click.testing import CliRunner
 from hypothesis import given
@@ -11,30 +12,104 @@ import pipeline
 from pipeline.cli import main
 from pipeline.cli.send import CHUNK, chunks, read_events
 
+EVENTS: list[dict[str, Any]] = [{"type": "track", "event": f"e{number}"} for number in range(2 * CHUNK + 1)]
+
 
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[list[Any]]:
     """What would have gone to the queue, message by message."""
     messages: list[list[Any]] = []
     monkeypatch.setattr(pipeline.send_events, "delay", messages.append)
+    monkeypatch.delenv("PIPELINE_BROKER_URL", raising=False)
+    state = fakeredis.FakeRedis()
+    monkeypatch.setattr("pipeline.state_store.connect_from", lambda _: state)
     return messages
 
 
-def test_a_file_is_sent_in_chunks_and_in_order(tmp_path: Path, sent: list[list[Any]]) -> None:
-    events = [{"type": "track", "event": f"e{number}"} for number in range(2 * CHUNK + 1)]
-    file = tmp_path / "events.jsonl"
+def write(folder: Path, events: list[dict[str, Any]]) -> Path:
+    file = folder / "events.jsonl"
     file.write_text("\n".join(map(json.dumps, events)), encoding="utf-8")
-    run = CliRunner().invoke(main, ["send", str(file), "--json"])
-    assert json.loads(run.stdout.splitlines()[-1]) == {"sent": len(events), "malformed": 0}
+    return file
+
+
+def send(file: Path, *options: str) -> dict[str, Any]:
+    run = CliRunner().invoke(main, ["send", str(file), *options, "--json"])
+    assert run.exit_code == 0, run.output
+    figures: dict[str, Any] = json.loads(run.stdout.splitlines()[-1])
+    return figures
+
+
+def numbers(messages: list[list[Any]]) -> list[str]:
+    return [event["event"] for chunk in messages for event in chunk]
+
+
+def test_a_file_is_sent_in_chunks_and_in_order(tmp_path: Path, sent: list[list[Any]]) -> None:
+    file = write(tmp_path, EVENTS)
+    assert send(file) == {"sent": len(EVENTS), "malformed": 0, "already_sent": 0}
     assert [len(chunk) for chunk in sent] == [CHUNK, CHUNK, 1]
-    assert [event for chunk in sent for event in chunk] == events
+    assert numbers(sent) == numbers([EVENTS])
+
+
+def test_a_file_that_was_sent_is_not_sent_again_unless_asked_for(tmp_path: Path, sent: list[list[Any]]) -> None:
+    file = write(tmp_path, EVENTS)
+    send(file)
+    first = [event["messageId"] for chunk in sent for event in chunk]
+    sent.clear()
+    assert send(file) == {"sent": 0, "malformed": 0, "already_sent": len(EVENTS)}
+    assert "--again sends them once more" in CliRunner().invoke(main, ["send", str(file)]).output
+    assert not sent
+    assert send(file, "--again") == {"sent": len(EVENTS), "malformed": 0, "already_sent": 0}
+    again = [event["messageId"] for chunk in sent for event in chunk]
+    assert not {*first} & {*again}  # or the pipeline would pass all of it by
+
+
+def test_another_file_of_the_same_name_is_sent(tmp_path: Path, sent: list[list[Any]]) -> None:
+    send(write(tmp_path, EVENTS))
+    assert send(write(tmp_path, EVENTS[:1]))["sent"] == 1
+
+
+@pytest.mark.parametrize("is_noted", [True, False])
+def test_stopped_in_the_middle_it_sends_the_rest_and_repeats_no_message_id(
+    is_noted: bool, tmp_path: Path, sent: list[list[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write(tmp_path, EVENTS)
+
+    def stopped(chunk: list[Any]) -> None:
+        if len(sent) == 1:
+            if not is_noted:
+                sent.append(chunk)  # the broker has it, and whoever sent it has not heard so
+            raise KeyboardInterrupt
+        sent.append(chunk)
+
+    monkeypatch.setattr(pipeline.send_events, "delay", stopped)
+    assert CliRunner().invoke(main, ["send", str(file)]).exit_code == 1
+    monkeypatch.setattr(pipeline.send_events, "delay", sent.append)
+
+    assert send(file) == {"sent": CHUNK + 1, "malformed": 0, "already_sent": CHUNK}
+
+    by_id = {event["messageId"]: event["event"] for chunk in sent for event in chunk}
+    assert list(by_id.values()) == numbers([EVENTS])
+
+
+def test_without_the_state_s_redis_a_broker_elsewhere_is_enough(
+    tmp_path: Path, sent: list[list[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = fakeredis.FakeServer()
+    gone.connected = False
+    monkeypatch.setattr("pipeline.state_store.connect_from", lambda _: fakeredis.FakeRedis(server=gone))
+    monkeypatch.setenv("PIPELINE_BROKER_URL", "amqp://127.0.0.1//")
+    run = CliRunner().invoke(main, ["send", str(write(tmp_path, EVENTS))])
+    assert (run.exit_code, numbers(sent)) == (0, numbers([EVENTS])), run.output
+    assert "not remembered" in run.stderr
 
 
 def test_a_malformed_line_is_sent_as_text_and_stops_nothing(sent: list[list[Any]]) -> None:
     lines = b'{"a": 1}\n\n{"type": "identify", \n\xff\xfe\n' + b"[" * 100_000 + b'\n{"b": 2}'
     run = CliRunner().invoke(main, ["send", "-"], input=lines)
     assert run.exit_code == 0, run.output
-    assert sent == [[{"a": 1}, '{"type": "identify",', "\\xff\\xfe", "[" * 100_000, {"b": 2}]]
+    (chunk,) = sent
+    assert chunk[1:4] == ['{"type": "identify",', "\\xff\\xfe", "[" * 100_000]
+    assert (chunk[0]["a"], chunk[4]["b"]) == (1, 2)
     assert "5 events sent, 3 of them no JSON objects" in run.output
 
 
