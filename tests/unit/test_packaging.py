@@ -18,7 +18,7 @@ from pipeline.cli import main
 ADDRESS = re.compile(r"https?://|git\+|file:|@\s*\S+://|--(extra-)?index-url|--find-links", re.IGNORECASE)
 LOOPBACK_BINDING = re.compile(r"^127\.0\.0\.1:\d+:\d+$")
 WORKERS = ("ingest", "delivery")
-OURS = (*WORKERS, "beat", "metrics", "flower")
+OURS = (*WORKERS, "beat", "metrics", "console", "flower")
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +125,7 @@ def test_ingest_and_delivery_are_apart_and_only_delivery_holds_the_org_s_credent
 
 
 def test_pages_in_compose_are_published_on_loopback_and_flower_has_a_password(compose: dict[str, Any]) -> None:
-    for name in ("flower", "metrics"):
+    for name in ("flower", "metrics", "console"):
         assert all(LOOPBACK_BINDING.match(port) for port in compose["services"][name]["ports"])
     assert compose["services"]["flower"]["environment"]["FLOWER_BASIC_AUTH"].startswith("${FLOWER_BASIC_AUTH:?")
 
@@ -177,6 +177,8 @@ def test_the_package_ships_what_it_reads_at_run_time() -> None:
         ("pipeline.data", "sdk_events.jsonl"),
         ("pipeline.cli", "demo.yaml"),
         ("pipeline.metrics", "sample.lua"),
+        ("pipeline.console", "console.css"),
+        ("pipeline.console", "console.js"),
         ("pipeline", "py.typed"),
     ]:
         assert (files(package) / name).is_file(), name
