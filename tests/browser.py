@@ -165,9 +165,10 @@ class Browser:
         """Say whether pages may run scripts from now on."""
         self._send("Emulation.setScriptExecutionDisabled", value=not is_on)
 
-    def prefer_dark(self) -> None:
-        """Say that the system is set to dark colours."""
-        self._send("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark"}])
+    def prefer_dark(self, *, is_dark: bool = True) -> None:
+        """Say that the system is set to dark colours, or to light ones."""
+        value = "dark" if is_dark else "light"
+        self._send("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": value}])
 
     def resize(self, *, width: int, height: int, is_mobile: bool = True) -> None:
         """Give the window a size in CSS pixels."""

@@ -7,19 +7,19 @@ from pipeline.console.html import Html, tag
 from pipeline.console.overview import BAR, Shown
 
 # The drawing, in its own units.
-_WIDTH: Final = 1180
+_WIDTH: Final = 1272
 _TOP: Final = 2
 _ROW: Final = 30
 _HEAD: Final = 48
 _LEAST_HEIGHT: Final = 156
-_BAR_WIDTH: Final = 100
+_BAR_WIDTH: Final = 76
 # Part → left edge and width.
 _PLACES: Final = {
-    "producers": (0, 132),
-    "queue": (208, 150),
-    "inboxes": (434, 302),
-    "delivery": (812, 152),
-    "org": (1028, 152),
+    "producers": (0, 144),
+    "queue": (224, 150),
+    "inboxes": (454, 302),
+    "delivery": (836, 180),
+    "org": (1096, 176),
 }
 # From a part to the next: how much goes that way, and of what.
 _WAYS: Final = (
@@ -94,7 +94,7 @@ def _inboxes(height: float, shown: Shown, rows: Sequence[str]) -> Html:
     inside: list[Html] = [_figure("backlog", shown, right, _TOP + 27, "total")]
     for number, name in enumerate(rows):
         y = _TOP + _HEAD + number * _ROW
-        bar_x = x + 118
+        bar_x = x + 114
         inside.append(
             tag(
                 "g",

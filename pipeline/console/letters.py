@@ -16,7 +16,7 @@ from pipeline.console.html import Html, empty, join, section, table, tag
 from pipeline.console.layout import address, choice, field, form, letter_path, page
 from pipeline.console.visits import Visit
 from pipeline.console.words import moment, plural, without_values
-from pipeline.delivery.reasons import label_of
+from pipeline.delivery.reasons import OTHER_CODE, OURS, label_of
 from pipeline.events.ids import is_id
 from pipeline.inbox.chosen_letters import Choice, drop_all, find_by_name, name_of
 from pipeline.inbox.dead_letters import EVENTS, DeadLetter, count_dead_letters
@@ -68,15 +68,15 @@ def one(visit: Visit) -> Answer:
     ]
     inside = (
         tag("p", tag("a", "Dead letters", href="/dead-letters"), " / ", letter.object, class_="trail"),
-        tag("h1", label_of(letter.reason) if letter.object != EVENTS else "Rejected event"),
+        tag("h1", _title(letter)),
         section(
-            "Why" if letter.object == EVENTS else "Salesforce's answer",
+            "Salesforce's answer" if _is_salesforce_s(letter) else "Why",
             tag("pre", letter.reason, class_="answer"),
             tag("dl", [tag("div", tag("dt", name), tag("dd", value)) for name, value in facts], class_="facts"),
             _actions(visit, letter),
         ),
         section("Event", tag("pre", _written(letter.event)), class_="personal"),
-        section("Operation", tag("pre", _written(letter.operation))) if letter.operation is not None else None,
+        _operation(letter),
     )
     return Answer(page(visit, f"Dead letter {name_of(letter)}", *inside, here="Dead letters"))
 
@@ -285,6 +285,28 @@ def _actions(visit: Visit, letter: DeadLetter) -> Html:
         trace if is_id(message_id) else None,
         class_="actions",
     )
+
+
+def _is_salesforce_s(letter: DeadLetter) -> bool:
+    return letter.object != EVENTS and label_of(letter.reason).isupper()
+
+
+def _title(letter: DeadLetter) -> str:
+    if letter.object == EVENTS:
+        return "Rejected event"
+    label = label_of(letter.reason)
+    if label in {OURS, OTHER_CODE}:
+        return f"{letter.object} not written"
+    return label if label.isupper() else label.replace("_", " ").capitalize()
+
+
+def _operation(letter: DeadLetter) -> Html | None:
+    if letter.operation is None:
+        return None
+    shown = letter.operation
+    if isinstance(shown, dict):  # the event stands above it
+        shown = {name: value for name, value in shown.items() if name != "event"}
+    return section("Operation", tag("pre", _written(shown)))
 
 
 def _asked(visit: Visit, title: str, back: str, sure: Html, *told: object, is_for_good: bool = True) -> Answer:

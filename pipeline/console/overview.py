@@ -132,11 +132,11 @@ def _delivering(observed: Observed, shown: Shown) -> None:
     state: State
     if observed.paused is not None:
         is_by_hand = observed.paused.next_probe_ms is None
-        state, said = "bad", "paused by hand" if is_by_hand else "waits for the org"
+        state, said = "bad", "paused by hand" if is_by_hand else "org refuses"
     elif not workers:
         state, said = "bad", "no worker"
     elif observed.held:
-        state, said = "warn", f"{plural(len(observed.held), 'object')} paused"
+        state, said = "warn", f"{len(observed.held)} of {len(observed.snapshot.objects)} paused"
     elif observed.quota.closed and observed.quota.limit is not None:
         state, said = "warn", "waits for quota"
     elif in_flight:
@@ -165,7 +165,7 @@ def _org(observed: Observed, shown: Shown) -> None:
         return
     ceiling = max(1, int(observed.share * quota.limit))
     used = min(1.0, quota.used / ceiling)
-    shown.text["quota"] = f"{count(quota.used)} of {count(ceiling)} calls"
+    shown.text["quota"] = f"{quota.used / ceiling:.0%} of {count(ceiling)} calls"
     shown.text["quota-left"] = count(quota.budget_left)
     shown.width["quota"] = round(BAR * used, 1)
     shown.state["org"] = "bad" if quota.budget_left == 0 else "warn" if used >= _QUOTA_NEARLY else "ok"

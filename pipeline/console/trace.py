@@ -12,7 +12,7 @@ from pipeline.console.answers import Answer, Page
 from pipeline.console.html import Html, empty, join, tag
 from pipeline.console.layout import address, code_in, field, form, letter_path, page
 from pipeline.console.visits import Visit
-from pipeline.console.words import without_values
+from pipeline.console.words import in_utc, without_values
 from pipeline.events.ids import message_id
 
 _LONGEST: Final = 1_000
@@ -60,10 +60,8 @@ def _found(visit: Visit, sought: str) -> Html:
     told = find(visit.runtime, known_as)
     if told is None:
         why = why_unknown(visit.runtime, known_as)
-        return tag("section", tag("h2", "Nothing is known of it"), tag("p", code_in(f"{why[0].upper()}{why[1:]}.")))
-    said = message_in_words(told)
-    state = {"accepted": "ok", "rejected": "bad"}.get(told["outcome"], "idle")
-    head = tag("section", tag("h2", "The event"), tag("p", _badge(told["outcome"], state), " ", said))
+        return tag("section", tag("h2", "Nothing is known of it"), tag("p", code_in(_sentence(why))))
+    head = tag("section", tag("h2", "The event"), tag("p", code_in(_sentence(message_in_words(told)))))
     return join(head, [_operation(one) for one in told["operations"]])
 
 
@@ -71,13 +69,12 @@ def _operation(one: dict[str, Any]) -> Html:
     reason = one["reason"]
     # What is quoted of the event stands on the dead letter's own page.
     told = one if reason is None else {**one, "reason": without_values(reason)}
-    said = operation_in_words(told)
     letter = one["dead_letter"] if one["state"] == "buried" and reason is not None else None
     return tag(
         "section",
         tag("h2", one["object"], tag("small", one["rule"])),
         _steps(one["state"]),
-        tag("p", f"{said[0].upper()}{said[1:]}."),
+        tag("p", _sentence(operation_in_words(told))),
         tag("p", tag("b", "Held back: "), code_in(one["held_back"])) if one["held_back"] else None,
         tag("p", tag("a", "Open the dead letter", href=letter_path(letter))) if letter else None,
     )
@@ -93,5 +90,5 @@ def _steps(state: str) -> Html:
     return tag("ol", steps, class_="steps")
 
 
-def _badge(word: str, state: str) -> Html:
-    return tag("span", word, class_="badge", data_state=state)
+def _sentence(said: str) -> str:
+    return in_utc(f"{said[0].upper()}{said[1:]}".rstrip(".") + ".")

@@ -30,6 +30,7 @@ _QUOTING: Final = frozenset(
 _CODE = re.compile(r"[A-Z][A-Z0-9_]{2,}")
 _ADDRESS = re.compile(r"[^\s@<>\"',;:()]+@[^\s@<>\"',;:()]+")
 _DIGITS = re.compile(r"\+?\d[\d\s().-]{5,}\d")
+_ISO = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d\.\d{3})\+00:00")
 _LONGEST_TEXT: Final = 160
 
 
@@ -65,6 +66,11 @@ def plural(number: int, one: str, many: str = "") -> str:
 def moment(unix_s: float) -> str:
     """Write a time, in UTC as everything here."""
     return datetime.fromtimestamp(unix_s, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def in_utc(text: str) -> str:
+    """Write times of ISO 8601 in a text as they stand elsewhere here."""
+    return _ISO.sub(r"\1 \2 UTC", text)
 
 
 def without_values(reason: str) -> str:

@@ -107,7 +107,7 @@ def test_every_live_figure_of_the_picture_is_one_that_is_told() -> None:
     drawn = picture(shown, rows_of(seen))
     assert 'data-live="backlog:Lead">12</text>' in drawn
     assert 'data-live="in-flight">2 keys in flight</text>' in drawn
-    assert 'data-live="quota">10,000 of 50,000 calls</text>' in drawn
+    assert 'data-live="quota">20% of 50,000 calls</text>' in drawn
     assert shown.width["quota"] == 20
     assert shown.state["delivery"] == "ok"
 
@@ -116,9 +116,9 @@ def test_every_live_figure_of_the_picture_is_one_that_is_told() -> None:
     ("values", "word", "state"),
     [
         ({"paused": HELD}, "paused by hand", "bad"),
-        ({"paused": replace(HELD, next_probe_ms=1)}, "waits for the org", "bad"),
+        ({"paused": replace(HELD, next_probe_ms=1)}, "org refuses", "bad"),
         ({"workers": {"ingest": 1, "delivery": 0}}, "no worker", "bad"),
-        ({"held": {"Lead": HELD}}, "1 object paused", "warn"),
+        ({"held": {"Lead": HELD}}, "1 of 1 paused", "warn"),
         ({"quota": QuotaStatus(100, 50, 0, 0, 0, "at its share")}, "waits for quota", "warn"),
         ({"quota": QuotaStatus(None, None, None, 0, 0, "not told yet")}, "ready", "ok"),
     ],
