@@ -43,6 +43,11 @@ lint: install  ## style and types
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
+audit:  ## look the pinned dependencies up among the known vulnerabilities (needs the network)
+	@$(PYTHON) -m venv $(VENV)-audit
+	@$(VENV)-audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit
+	@$(VENV)-audit/bin/pip-audit --strict --requirement constraints.txt --no-deps --disable-pip
+
 format: install  ## apply the style
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
@@ -54,6 +59,6 @@ reference: install  ## write the commands' help into docs/commands.md
 	@$(BIN)/python -m pipeline.cli.reference
 
 clean:  ## remove .venv and caches
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-audit .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-.PHONY: help install screenshots demo test bench conformance test-rabbitmq chaos lint format reference clean
+.PHONY: help install screenshots demo test bench conformance test-rabbitmq chaos lint audit format reference clean

@@ -1,12 +1,25 @@
 """The Celery application: the one place where it is made."""
 
 import logging
+import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import after_setup_logger, worker_init
+from celery.signals import after_setup_logger, after_setup_task_logger, worker_init
 
-app = Celery("pipeline", include=["pipeline.tasks.ingest", "pipeline.tasks.deliver", "pipeline.tasks.upkeep"])
+from pipeline import logs
+
+
+class _App(Celery):
+    def start(self, argv: Any = None) -> Any:
+        """Run a command of Celery's and return the code that it ends with, which Celery's own `start` drops."""
+        from celery.bin.celery import celery
+
+        celery.params[0].default = self
+        return celery.main(args=argv, standalone_mode=False)
+
+
+app = _App("pipeline", include=["pipeline.tasks.ingest", "pipeline.tasks.deliver", "pipeline.tasks.upkeep"])
 app.config_from_object("pipeline.celeryconfig")
 
 # They write a line when a task is received and another when it is done, which tells nothing of an event (its arguments
@@ -19,6 +32,12 @@ def _log_batches_and_not_messages(loglevel: int, **_: Any) -> None:
     """Keep Celery's two lines for each message to `--log-level DEBUG`."""
     for name in _WORDY:
         logging.getLogger(name).setLevel(logging.DEBUG if loglevel <= logging.DEBUG else logging.WARNING)
+
+
+@after_setup_logger.connect
+@after_setup_task_logger.connect
+def _log_without_values(logger: Any, **_: Any) -> None:
+    logs.set_up(logger, logs.log_format(os.environ))
 
 
 @worker_init.connect

@@ -7,6 +7,7 @@ from kombu import Queue
 from kombu.transport import TRANSPORT_ALIASES
 
 from pipeline import settings
+from pipeline.settings.secrets import accepts_unsigned, message_keys
 
 # Kombu's own transport can lose a message whose worker is killed right after taking it; see pipeline/broker.py.
 # Registered by scheme, because kombu goes by it for TLS and for the next of several addresses.
@@ -16,10 +17,19 @@ TRANSPORT_ALIASES["sentinel"] = "pipeline.broker:SentinelTransport"
 # A producer needs only this.
 broker_url = settings.broker_url(os.environ)
 
-# JSON only: a message can carry data, never code.
+# JSON only: a message can carry data, never code. With a key, signed JSON only.
 task_serializer = "json"
 accept_content = ["json"]
 event_serializer = "json"
+if _message_keys := message_keys(os.environ):
+    from pipeline.signing import SERIALIZER, register_signing
+
+    register_signing(_message_keys)
+    task_serializer = SERIALIZER
+    accept_content = [SERIALIZER, "json"] if accepts_unsigned(os.environ) else [SERIALIZER]
+
+# What is no message for this version is set aside, neither dropped nor quoted in a log.
+worker_consumer = "pipeline.consumer:Consumer"
 
 # Nobody reads results through Redis; what a delivery did travels in its event, to Flower.
 task_ignore_result = True
@@ -100,8 +110,11 @@ worker_redirect_stdouts = False
 # Several beats are safe: RedBeat keeps the schedule and a lock in Redis.
 beat_scheduler = "pipeline.beat:Scheduler"
 _state_sentinels = settings.state_sentinels(os.environ)
-redbeat_redis_url = "redis-sentinel://" if _state_sentinels else settings.redis_url(os.environ)
-redbeat_redis_options: dict[str, Any] = _state_sentinels.redbeat_options if _state_sentinels else {"socket_timeout": 10}
+# The password apart: Flower hides what is called so, and shows this address.
+redbeat_redis_url, _password = settings.without_password(settings.redis_url(os.environ))
+redbeat_redis_options: dict[str, Any] = {"socket_timeout": 10, "password": _password}
+if _state_sentinels:
+    redbeat_redis_url, redbeat_redis_options = "redis-sentinel://", _state_sentinels.redbeat_options
 redbeat_key_prefix = "pipeline:redbeat:"
 # A killed beat holds its lock for this long (25 minutes by default); tighter values make beats crash in turn.
 redbeat_lock_timeout = 30

@@ -28,6 +28,7 @@ class Quota:
 
     share: float = 0.8  # of the daily maximum
     reserve: int = 1000  # calls a day left to everybody else, beside the share
+    weights: Mapping[str, float] = field(default_factory=dict)  # object → its part of scarce calls; 1 where not named
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +71,7 @@ class Rule:
     on_multiple: OnMultiple = "oldest"
     on_converted: OnConverted = "contact"
     clear_nulls: bool = False
+    priority: Literal["normal", "high"] = "normal"  # high: delivered first while API calls are scarce
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,4 +24,5 @@ class Options(TypedDict, total=False):
     on_uncertain: Literal["dead_letter"]  # a create whose answer was lost; the default is to try it again
     lookups: Mapping[str, Lookup]  # reference field → the record it points to
     read: list[str]  # of a read: the fields to return
+    priority: Literal["high"]  # delivered first while API calls are scarce
     refusal: str  # why this rule could not be mapped: the operation is to be buried with this reason

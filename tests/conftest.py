@@ -59,20 +59,30 @@ def emulator_url(_running_emulator: str) -> str:
     return _running_emulator
 
 
-@pytest.fixture
-def start_emulator(tmp_path: Path) -> Iterator[Callable[..., str]]:
-    """Start emulated orgs of a test's own, `start_emulator("<org file>", "--latency-ms", "5")`; returns the address."""
+def _starting_emulators(folder: Path) -> Iterator[Callable[..., str]]:
     with contextlib.ExitStack() as cleanup:
 
         def start(org: str = "{}", *arguments: str) -> str:
-            number = len(list(tmp_path.glob("org-*.yaml")))
-            file = tmp_path / f"org-{number}.yaml"
+            number = len(list(folder.glob("org-*.yaml")))
+            file = folder / f"org-{number}.yaml"
             file.write_text(org, encoding="utf-8")
-            service = emulator_service(tmp_path / f"org-{number}.log", "--org", str(file), *arguments)
+            service = emulator_service(folder / f"org-{number}.log", "--org", str(file), *arguments)
             cleanup.callback(service.stop)
             return emulator_address(service.start().wait_until_ready())
 
         yield start
+
+
+@pytest.fixture
+def start_emulator(tmp_path: Path) -> Iterator[Callable[..., str]]:
+    """Start emulated orgs of a test's own, `start_emulator("<org file>", "--latency-ms", "5")`; returns the address."""
+    yield from _starting_emulators(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def start_module_emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., str]]:
+    """Start emulated orgs that the tests of a file share; each test has to empty what it uses."""
+    yield from _starting_emulators(tmp_path_factory.mktemp("orgs"))
 
 
 @pytest.fixture

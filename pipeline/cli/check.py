@@ -5,13 +5,16 @@ import os
 from collections import Counter
 from dataclasses import asdict
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import click
 
 if TYPE_CHECKING:
     from pipeline.review.check import Finding
+    from pipeline.settings import Settings
     from pipeline.tasks.runtime import Runtime
 
+_HERE = frozenset({None, "localhost", "127.0.0.1", "::1"})  # None: a socket of this machine
 _COLOURS = {"ok": "green", "warning": "yellow", "error": "bold red"}
 
 
@@ -31,7 +34,7 @@ def check(*, is_json: bool) -> None:
     runtime = Runtime(load_settings(os.environ))
     destination = runtime.settings.destination
     described = describes(runtime, destination.objects, is_fresh=True)
-    findings = [*held_against(destination, described), *_budget(runtime)]
+    findings = [*held_against(destination, described), *_budget(runtime), *protection(runtime.settings)]
     counted = Counter(finding.verdict for finding in findings)
     if is_json:
         shown = {"ok": not counted["error"], "errors": counted["error"], "warnings": counted["warning"]}
@@ -54,6 +57,23 @@ def _budget(runtime: "Runtime") -> "list[Finding]":
         return [Finding("warning", "quota", "", "", status.closed, "events wait until calls are there again")]
     budget = f"{status.budget_left:,} of the org's {status.limit:,} calls in 24 hours are left to the pipeline"
     return [Finding("ok", "quota", "", "", budget)]
+
+
+def protection(settings: "Settings") -> "list[Finding]":
+    """Tell what lies in Redis, or travels to it, in the clear; on this machine alone that is nobody's business."""
+    from pipeline.review.check import Finding
+
+    host = urlsplit(settings.redis_url.partition(";")[0]).hostname
+    if host in _HERE:
+        return []
+    findings = []
+    if not settings.secret_keys:
+        clear = "the session lies in Redis in the clear: whoever reads it there can act as the API user"
+        findings.append(Finding("warning", "PIPELINE_SECRET_KEY", "", "", clear, "set it: docs/security.md"))
+    if not settings.redis_url.startswith("rediss://"):
+        clear = "events and the session travel to Redis in the clear"
+        findings.append(Finding("warning", "PIPELINE_REDIS_URL", "", "", clear, "rediss://, or a network of its own"))
+    return findings
 
 
 def _show(findings: "list[Finding]") -> None:

@@ -1,6 +1,7 @@
 """`pipeline console`: the page for the people on call."""
 
 import importlib.util
+import logging
 import os
 
 import click
@@ -23,6 +24,7 @@ def console(*, address: str, port: int, url: str | None) -> None:
     PIPELINE_CONSOLE_PASSWORD (or PIPELINE_CONSOLE_PASSWORD_FILE) is required unless it listens on loopback only. It
     needs destination.yaml and no credentials of the org.
     """
+    from pipeline import logs
     from pipeline.cli.connection import check_is_free
     from pipeline.errors import ConfigurationError
 
@@ -35,6 +37,8 @@ def console(*, address: str, port: int, url: str | None) -> None:
     from pipeline.settings import load_settings
     from pipeline.tasks.runtime import Runtime
 
+    logging.basicConfig(level=logging.INFO)
+    logs.set_up(logging.getLogger(), logs.log_format(os.environ))
     access = read_access(os.environ, address=address, url=url)
     runtime = Runtime(load_settings(os.environ))
     runtime.redis.ping()  # what is wrong with the address is said before anybody looks

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 import click
 
 from pipeline.errors import ConfigurationError
+from pipeline.settings.secrets import given
 
 _STATE_SAVED_EVERY_MS = 60_000  # what a killed Flower forgets at most
 
@@ -73,8 +74,11 @@ def flower(*, address: str, port: int, state: str) -> None:
 
     check_flower_access(address, os.environ)
     check_is_free(address, port)
-    if not os.environ.get("FLOWER_BASIC_AUTH"):
-        os.environ.pop("FLOWER_BASIC_AUTH", None)  # Flower takes an empty one for a password that nobody knows
+    # Flower reads the variable itself, no file, and takes an empty one for a password that nobody knows.
+    credentials = given(os.environ, "FLOWER_BASIC_AUTH")
+    os.environ.pop("FLOWER_BASIC_AUTH", None)
+    if credentials:
+        os.environ["FLOWER_BASIC_AUTH"] = credentials
     _show_every_queue()
     _become_celery(
         [
@@ -91,7 +95,7 @@ def flower(*, address: str, port: int, state: str) -> None:
 
 def check_flower_access(address: str, environ: Mapping[str, str]) -> None:
     """Raise ConfigurationError if Flower would be open to others without a password."""
-    credentials = environ.get("FLOWER_BASIC_AUTH", "")
+    credentials = given(environ, "FLOWER_BASIC_AUTH")
     if not credentials:
         if not _is_loopback(address):
             raise ConfigurationError(
@@ -131,5 +135,8 @@ def _show_every_queue() -> None:
 
 def _become_celery(arguments: Sequence[str]) -> None:
     from pipeline.app import app
+    from pipeline.logs import log_format
 
-    app.start(list(arguments))
+    log_format(os.environ)  # a wrong one is said now, where it would only be a line in the log later
+
+    raise SystemExit(app.start(list(arguments)))

@@ -6,12 +6,12 @@ import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from threading import Lock
 from typing import Final
 from urllib.parse import urlsplit
 
 from pipeline.errors import ConfigurationError
+from pipeline.settings.secrets import given_exactly
 
 PASSWORD: Final = "PIPELINE_CONSOLE_PASSWORD"  # noqa: S105  (its variable's name)
 # A Host header: an IPv6 address in brackets, or a name or an IPv4 address; then a port where it is not the default one.
@@ -102,8 +102,8 @@ class Throttle:
             failures, last_s = self._failed.get(_site(client), (0, 0.0))
         return max(0.0, last_s + _penalty_s(failures) - now_s)
 
-    def fail(self, client: str, now_s: float) -> None:
-        """Take note of a wrong password."""
+    def fail(self, client: str, now_s: float) -> int:
+        """Take note of a wrong password; returns how many there were in a row."""
         with self._lock:
             failures, last_s = self._failed.pop(_site(client), (0, now_s))
             if now_s - last_s > _FORGOTTEN_AFTER_S:
@@ -111,6 +111,7 @@ class Throttle:
             if len(self._failed) >= _MOST_CLIENTS:
                 del self._failed[next(iter(self._failed))]  # whoever has not failed for longest
             self._failed[_site(client)] = (failures + 1, now_s)
+        return failures + 1
 
     def succeed(self, client: str) -> None:
         """Forget the failures of whoever knows the password after all."""
@@ -134,17 +135,9 @@ def _site(client: str) -> str:
 
 
 def _password(environ: Mapping[str, str]) -> str | None:
-    file = environ.get(f"{PASSWORD}_FILE", "").strip()
-    if not file:
-        return environ.get(PASSWORD) or None
-    if environ.get(PASSWORD):
-        raise ConfigurationError(f"{PASSWORD} and {PASSWORD}_FILE are both set; keep one of the two")
-    try:
-        password = Path(file).read_text(encoding="utf-8").rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{PASSWORD}_FILE: {file} cannot be read ({type(error).__name__})") from None
-    if not password:
-        raise ConfigurationError(f"{PASSWORD}_FILE: {file} is empty; it has to hold the password")
+    password = given_exactly(environ, PASSWORD)
+    if password is None and environ.get(f"{PASSWORD}_FILE"):  # whoever names a file does not want an open door
+        raise ConfigurationError(f"the file that {PASSWORD}_FILE names is empty; it has to hold the password")
     return password
 
 

@@ -202,8 +202,7 @@ class Console:
             response.headers["Retry-After"] = f"{wait_s + 0.5:.0f}"
             return response
         if not self._access.is_right(form.get("password", "")):
-            self._throttle.fail(client, now_s)
-            log.warning("console: a wrong password from %s", client)
+            log.warning("console did=refuse_login in_a_row=%d", self._throttle.fail(client, now_s))
             return self._ask(request, session, to, "That is not the password.", HTTPStatus.UNAUTHORIZED)
         self._throttle.succeed(client)
         self._sessions.end(session, now_s)  # what was known of it before counts no more

@@ -87,7 +87,7 @@ def retry_one(visit: Visit) -> Answer:
     if letter is None:
         return _gone(visit)
     done = retry_all([letter], visit.runtime)
-    log.info("console: retried %s", name_of(letter))
+    log.info("console did=retry letter=%s", name_of(letter))
     if done.refused:
         told = "It still cannot be taken in, and stays. Mend what its reason names first."
         return Answer(to=address(letter_path(name_of(letter)), note=visit.note(told)))
@@ -110,7 +110,7 @@ def drop_one(visit: Visit) -> Answer:
     if letter is None:
         return _gone(visit)
     dropped = drop_all(visit.runtime.redis, [letter])
-    log.info("console: deleted %s", name_of(letter))
+    log.info("console did=delete letter=%s", name_of(letter))
     return _back(visit, f"{plural(dropped, 'dead letter')} deleted.")
 
 
@@ -142,14 +142,14 @@ def ask_many(visit: Visit) -> Answer:
 def retry_many(visit: Visit) -> Answer:
     """Put all that fit on their way again."""
     done = retry_all(_confirmed(visit).letters(visit.runtime.redis), visit.runtime)
-    log.info("console: retried %d dead letters", done.moved)
+    log.info("console did=retry letters=%d", done.moved)
     return _back(visit, _told(done))
 
 
 def drop_many(visit: Visit) -> Answer:
     """Delete all that fit."""
     dropped = drop_all(visit.runtime.redis, _confirmed(visit).letters(visit.runtime.redis))
-    log.info("console: deleted %d dead letters", dropped)
+    log.info("console did=delete letters=%d", dropped)
     return _back(visit, f"{plural(dropped, 'dead letter')} deleted.")
 
 

@@ -51,7 +51,7 @@ def hold(visit: Visit) -> Answer:
     name = _object(visit)
     is_new = visit.runtime.pause.hold(name, reason=visit.form.get("reason", "").strip()[:_LONGEST_REASON])
     what = name or "Delivery"
-    log.info("console: %s paused", what)
+    log.info("console did=pause object=%s", name or "all")
     return _back(visit, f"{what} is paused." if is_new else f"{what} was paused already.")
 
 
@@ -60,7 +60,7 @@ def resume(visit: Visit) -> Answer:
     name = _object(visit)
     was_paused = visit.runtime.pause.resume(name)
     what = name or "Delivery"
-    log.info("console: %s resumed", what)
+    log.info("console did=resume object=%s", name or "all")
     return _back(visit, f"{what} goes on." if was_paused else f"{what} was not paused.")
 
 

@@ -1,6 +1,5 @@
 """The console as a server in the foreground."""
 
-import logging
 import socket
 from collections.abc import Callable
 from typing import Final
@@ -22,7 +21,6 @@ def serve(runtime: Runtime, access: Access, *, port: int, ready: Callable[[str],
         listener.bind((access.address, port))
         listener.listen(128)
         host = f"[{access.address}]" if ":" in access.address else access.address
-        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
         config = uvicorn.Config(
             Console(runtime, access).application(),
             ws="none",

@@ -31,7 +31,7 @@ def take_results(collection: Collection, works: Sequence[Work], results: Sequenc
     paused: Paused | None = None
     for write, work, result in zip(collection.writes, works, results, strict=True):
         if result.success:
-            work.succeeded(write, result.id)
+            work.succeeded(write, result.id, is_new=write.kind == "create" or bool(result.created))
             continue
         decision = of_record(result.errors, attempts=work.claim.attempts, jitter=_jitter())
         if isinstance(decision, Paused):
@@ -50,6 +50,14 @@ def split(works: Sequence[Work], errors: Sequence[ErrorDetail], *, size: int) ->
         halve(works, decision.reason, size=size)
         return None
     return _decide(works, decision)
+
+
+def split_writes(collection: Collection, works: Sequence[Work], errors: Sequence[ErrorDetail]) -> Paused | None:
+    """Deal with a collection of writes refused as a whole. What it would have upserted is looked up first."""
+    paused = split(works, errors, size=len(works))
+    for work in works:
+        work.is_refused_unseen = work.is_refused_unseen or collection.kind == "upsert"
+    return paused
 
 
 def halve(works: Sequence[Work], reason: str, *, size: int) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from pipeline.delivery.answers import blame, failed, halve, put_off, split, take_results, write_failed
+from pipeline.delivery.answers import blame, failed, halve, put_off, split, split_writes, take_results, write_failed
 from pipeline.delivery.calls import Calls, NoCall
 from pipeline.delivery.converted import for_contact
 from pipeline.delivery.lookup import Question, answered, choose, find_references, give_rows, questions
@@ -22,14 +22,7 @@ from pipeline.delivery.work import Work, in_groups, known_at_start, unshaped
 from pipeline.errors import PipelineError
 from pipeline.inbox.claims import Batch, Claim
 from pipeline.operation import in_order
-from pipeline.salesforce.client import (
-    Subrequest,
-    Subresponse,
-    create,
-    delete,
-    query,
-    update,
-)
+from pipeline.salesforce.client import Subresponse, query
 from pipeline.salesforce.describe import ObjectDescribe
 from pipeline.salesforce.errors import SalesforceError, UnknownObject
 from pipeline.salesforce.transport import READ_TIMEOUT_S
@@ -352,7 +345,7 @@ class Deliverer:
         for work in self._being_written:
             work.send_in(self._calls.id)
         try:
-            answers = self._calls.send(self._org, [_subrequest(one) for one in sent])
+            answers = self._calls.send(self._org, [one.subrequest() for one in sent])
             self._being_written = ()
             for collection, answer in zip(sent, answers, strict=True):
                 members = [works[write.key] for write in collection.writes]
@@ -362,7 +355,7 @@ class Deliverer:
                     paused = take_results(collection, members, answer.results()) or paused
                 else:
                     refused_field = refused_field or any(error.code in _FIELD_CODES for error in answer.errors)
-                    paused = split(members, answer.errors, size=len(members)) or paused
+                    paused = split_writes(collection, members, answer.errors) or paused
         except SalesforceError as error:
             self._being_written = ()
             return write_failed(covered, error, uncertain_delay_s=self._uncertain_delay_s) or paused or False
@@ -413,10 +406,3 @@ class Deliverer:
 
 def _still_open(works: Mapping[str, Work], collection: Collection) -> Collection:
     return replace(collection, writes=tuple(write for write in collection.writes if works[write.key].is_open))
-
-
-def _subrequest(collection: Collection) -> Subrequest:
-    if collection.kind == "delete":
-        return delete([str(write.record_id) for write in collection.writes])
-    records = [write.record for write in collection.writes]
-    return (create if collection.kind == "create" else update)(collection.object, records)

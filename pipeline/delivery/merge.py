@@ -8,8 +8,8 @@ from pipeline.operation import Json, Verb
 from pipeline.options import Lookup
 from pipeline.salesforce.describe import ObjectDescribe
 
-# Options that say what one operation writes, and not how its record is found.
-_PER_OPERATION = frozenset({"lookups", "clear_nulls"})
+# Options that say what one operation writes or when, and not how its record is found.
+_PER_OPERATION = frozenset({"lookups", "clear_nulls", "priority"})
 EVERYTHING = "*"  # in a clock: the time at which the record was deleted
 
 

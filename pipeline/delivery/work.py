@@ -10,6 +10,7 @@ from pipeline.delivery.pack import COLLECTION, COLLECTIONS, Write
 from pipeline.delivery.reasons import label_of
 from pipeline.delivery.references import Reference, references_of, resolve
 from pipeline.delivery.shape import Dropped, missing_required
+from pipeline.delivery.upsert import upsert_key
 from pipeline.inbox.claims import Claim, Settlement
 from pipeline.inbox.results import ReadResult
 from pipeline.operation import Json
@@ -31,6 +32,7 @@ class Work:
     is_known: bool = False  # whether `record_id` (None: there is no record) can be relied on
     is_fresh: bool = False  # whether it was looked up in this batch
     is_redirected: bool = False  # whether it writes to the contact that the lead became
+    is_refused_unseen: bool = False  # whether an upsert was refused before anybody looked the record up
     company: int = COLLECTION  # records it may share a collection with
     together: int = COLLECTION * COLLECTIONS  # keys it may share requests with
     verdict: RetryAt | None = None  # set once the rest has to wait
@@ -44,6 +46,7 @@ class Work:
     answers: dict[int, ReadResult] = field(default_factory=dict)  # position of a read → what it found
     sent_in: dict[int, str] = field(default_factory=dict)  # position → the call that its write went in last
     _after: dict[str, Json] = field(default_factory=dict)
+    _judged: tuple[Change, str | None] | None = None  # the change that was judged last, and its `upsert_key`
 
     @property
     def is_open(self) -> bool:
@@ -56,7 +59,17 @@ class Work:
         if not self.is_open:
             return False
         verb = self.changes[0].verb
-        return verb == "read" or (not self.is_known and verb != "create")
+        return verb == "read" or (not self.is_known and verb != "create" and self.upserts_by is None)
+
+    @property
+    def upserts_by(self) -> str | None:
+        """The external ID by which the next write goes without a lookup. What has failed before is looked up."""
+        if not self.is_open or self.is_known or self.is_refused_unseen or self.claim.attempts:
+            return None
+        change = self.changes[0]
+        if self._judged is None or self._judged[0] is not change:
+            self._judged = (change, upsert_key(change, self.describe))
+        return self._judged[1]
 
     @property
     def is_waiting_for_lookup(self) -> bool:
@@ -125,15 +138,15 @@ class Work:
                 return write
         return None
 
-    def succeeded(self, write: Write, record_id: str | None) -> None:
-        """Salesforce has applied the write."""
+    def succeeded(self, write: Write, record_id: str | None, *, is_new: bool = False) -> None:
+        """Salesforce has applied the write; `is_new` tells whether it has made the record."""
         change = self.changes[0]
         if write.kind == "delete":
             self.deleted += 1
             self.know(None, fresh=True)
         else:
-            self.know(record_id or write.record_id, fresh=self.is_fresh or write.kind == "create")
-            if write.kind == "create":
+            self.know(record_id or write.record_id, fresh=self.is_fresh or write.kind != "update")
+            if is_new:
                 self.created += 1
             else:
                 self.updated += 1
@@ -145,16 +158,18 @@ class Work:
         """Salesforce has refused the write of the current change."""
         if isinstance(outcome, RetryAt):
             self.verdict = outcome
+        elif self.upserts_by is not None:
+            self.is_refused_unseen = True
         elif isinstance(outcome, LookAgain) and self.is_known and not self.is_fresh:
-            self.is_known = False
+            self.record_id, self.is_known = None, False
         else:
             self._refused(outcome.reason)
 
     def unanswered(self, delay_s: float, *, counts_attempt: bool = False) -> None:
         """Take note that the write of the current change may have been carried out, or may still be.
 
-        After the delay it is looked up again. A create that cannot be looked up is repeated, or buried where its rule
-        says so.
+        After the delay it is looked up again; an upsert by an external ID is simply repeated. A create that cannot be
+        looked up is repeated, or buried where its rule says so.
         """
         if self.is_open and self.changes[0].verb == "create" and self.changes[0].options.get("on_uncertain"):
             self._refused("it was sent and no answer came: look in the org whether the record exists before a retry")
@@ -210,6 +225,9 @@ class Work:
             return self._delete(change)
         if self.record_id is not None:
             return self._update(change)
+        if (key := self.upserts_by) is not None:
+            fields = {**change.match, **change.to_update(self.describe)}
+            return Write(self.claim.key, "upsert", self.describe.name, fields, self.company, by=key)
         if change.verb == "update":
             self._refused("no record matches, and an update creates none")
             return None

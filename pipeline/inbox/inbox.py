@@ -80,7 +80,8 @@ class Inbox:
         wake = secrets.token_hex(8)
         arguments: list[str | bytes] = []
         for operation in operations:
-            arguments += (operation.id, operation.key, encode(operation))
+            is_high = operation.options.get("priority") == "high"
+            arguments += (operation.id, operation.key, encode(operation), "1" if is_high else "")
         bounds = self.bounds
         limits = (bounds.seen_s, bounds.batch, bounds.deliverers, _ms(bounds.wake_s))
         return Appending(_append.call(self._base, *limits, wake, int(bounds.is_traced), *arguments), wake)
@@ -136,6 +137,10 @@ class Inbox:
     def rest(self, deliverer: str, *, in_any_case: bool) -> bool:
         """Tell whether the deliverer may go; it may not while keys are due that nobody else is at work for."""
         return bool(_rest(self._redis, self._base, deliverer, int(in_any_case)))
+
+    def is_urgent(self) -> bool:
+        """Tell whether a key of high priority is due; `append.lua` gives it a negative score."""
+        return bool(self._redis.zcount(self._base + "ready", "-inf", "(0"))
 
     def holds(self, key: str) -> bool:
         """Tell whether operations of a key wait here."""

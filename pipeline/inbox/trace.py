@@ -21,6 +21,7 @@ NOTHING: Final = "-"
 UNTRACED: Final = b"1"  # the value while traces are switched off
 _APPLIED, _BURIED = "a", "b"
 _MOST_AHEAD: Final = 1_000  # operations of the record that are looked at
+_AHEAD_MS = 10**13  # by which a key of high priority that is due stands before the others; see append.lua
 
 State: TypeAlias = Literal["waiting", "in_flight", "applied", "buried", "unknown"]
 
@@ -136,7 +137,7 @@ def _waiting(redis: Redis, known: OperationTrace, operation_id: str, key: str) -
     return replace(
         known,
         state="waiting" if lease is None else "in_flight",
-        due_ms=None if due is None else int(due),
+        due_ms=None if due is None else int(due if due >= 0 else due + _AHEAD_MS),
         keys_before=rank,
         operations_before=next((n for n, entry in enumerate(entries) if _id_in(entry) == operation_id), len(entries)),
         attempts=int(attempts or 0),

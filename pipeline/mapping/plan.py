@@ -297,6 +297,8 @@ def _options(rule: Rule, obj: str) -> dict[str, Json]:
         options["on_converted"] = rule.on_converted
     if rule.clear_nulls:
         options["clear_nulls"] = True
+    if rule.priority != "normal":
+        options["priority"] = rule.priority
     return options
 
 

@@ -127,7 +127,8 @@ def _rule(rule: _Checked, describe: ObjectDescribe, describes: Describes) -> Ite
     creates, updates = rule.verb in _CREATING, rule.verb in _UPDATING
     for name, value in rule.match:
         place = f"{rule.name}.match.{name}" if isinstance(rule.rule, Action) else f"{rule.name}.lookup_fields"
-        yield Finding(*match_of(name, describe, is_upsert=rule.verb == "upsert").at(place, describe.name, name))
+        judged = match_of(name, describe, is_upsert=rule.verb == "upsert", by_key=_upserts_by_key(rule, describe))
+        yield Finding(*judged.at(place, describe.name, name))
         yield from _source(place, name, value, describe, describes)
     yield from _default_fields(rule, describe)
     for part, values in (("fields", rule.rule.fields), ("on_create", rule.rule.on_create)):
@@ -147,6 +148,19 @@ def _rule(rule: _Checked, describe: ObjectDescribe, describes: Describes) -> Ite
             yield Finding(*written.at(f"{rule.name}.{key}", describe.name, name))
     if creates:
         yield from _required(rule, describe)
+
+
+def _upserts_by_key(rule: _Checked, describe: ObjectDescribe) -> bool:
+    """Tell whether a rule writes the same to new records as to known ones; see `delivery.upsert`."""
+    said = rule.rule
+    written = [field for name in said.fields if (field := describe.find(name))]
+    return (
+        rule.verb == "upsert"
+        and len(rule.match) == 1
+        and (said.join, said.on_multiple, said.on_converted) == ("and", "oldest", "contact")
+        and not (said.on_create or said.owner or said.record_type)
+        and all(field.createable and field.updateable for field in written)
+    )
 
 
 def _source(

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from pipeline.delivery.cast import Unfit, cast, is_writable_type
+from pipeline.delivery.upsert import is_upsert_key
 from pipeline.destination import Value
 from pipeline.mapping.paths import parse_path
 from pipeline.operation import Json
@@ -38,8 +39,8 @@ class Judged:
         return self.verdict, where, object_name, field, self.found, self.advice
 
 
-def match_of(name: str, describe: ObjectDescribe, *, is_upsert: bool) -> Judged:
-    """Judge a field that records are found by."""
+def match_of(name: str, describe: ObjectDescribe, *, is_upsert: bool, by_key: bool) -> Judged:
+    """Judge a field that records are found by; `by_key` says that the rule upserts by it, if it is an external ID."""
     field = describe.find(name)
     if field is None:
         advice = _SEE_FIELD
@@ -53,15 +54,17 @@ def match_of(name: str, describe: ObjectDescribe, *, is_upsert: bool) -> Judged:
     if is_upsert and not field.createable:
         found = "this user cannot write it on new records, so the next event would not find them and make others"
         return Judged("error", found, "allow the user to edit it, or match on another field")
-    return _searchable(field)
+    return _searchable(field, by_key=by_key)
 
 
-def _searchable(field: Field) -> Judged:
+def _searchable(field: Field, *, by_key: bool) -> Judged:
     if field.case_sensitive:
         found = "the org tells its values apart by case, and the pipeline does not"
         return Judged("warning", found, "make the field's uniqueness case-insensitive")
     if field.external_id:
         unique = ", and unique: the org itself refuses a second record" if field.unique else ", but not unique"
+        if by_key and is_upsert_key(field):
+            return Judged("ok", f"is an external ID: records are upserted by it, without a lookup{unique}")
         return Judged("ok", f"is an external ID: indexed, so that lookups stay cheap{unique}")
     return Judged("ok", "can be searched; it is no external ID, which is indexed and cheaper in a large org")
 

@@ -16,11 +16,13 @@ from pipeline.delivery.org import Describes, Org
 from pipeline.delivery.work import Work
 from pipeline.inbox.claims import Settlement
 from pipeline.inbox.results import ReadResult
-from pipeline.operation import Json, fold
+from pipeline.operation import Json, fold, record_key
 from pipeline.record_id import long_id
-from pipeline.salesforce.client import Subrequest, Subresponse
+from pipeline.salesforce.client import Subrequest, Subresponse, query
 from pipeline.salesforce.describe import ObjectDescribe
+from pipeline.salesforce.soql import lookup_queries
 
+_UPSERT: Final = re.compile(r"composite/sobjects/(\w+)/(\w+)")
 _FROM: Final = re.compile(r" FROM (\w+) WHERE ")
 _QUOTED: Final = re.compile(r"'((?:[^'\\]|\\.)*)'")
 _UNQUOTED: Final = re.compile(r"(?: = | IN \(|,)(?=[^' ])")  # a number, a boolean or a date is compared with
@@ -130,12 +132,33 @@ class DryOrg:
             return Subresponse(_OK, [self._delete(record_id) for record_id in ids])
         assert isinstance(one.body, dict)
         records: Any = one.body["records"]
-        return Subresponse(_OK, [self._take(record, is_new=one.method == "POST") for record in records])
+        upserted = _UPSERT.fullmatch(one.path)
+        if upserted is not None:
+            return Subresponse(_OK, self._upsert(upserted[1], upserted[2], records))
+        return Subresponse(_OK, [self._take(record, record.get("id")) for record in records])
 
-    def _take(self, written: Mapping[str, Any], *, is_new: bool) -> dict[str, Json]:
+    def _upsert(self, object_name: str, by: str, records: Sequence[Mapping[str, Any]]) -> list[Json]:
+        """Look for what Salesforce would find by itself, at a price that is the preview's own, and take the writes."""
+        names = dict.fromkeys(name for record in records for name in record if name != "attributes")
+        converted = ["IsConverted"] if self._describes.get(object_name).find("IsConverted") else []
+        found: dict[str, list[Mapping[str, Any]]] = {}
+        for soql, _ in lookup_queries(object_name, [*names, *converted], [{by: record[by]} for record in records]):
+            answer = self.send([query(soql)])[0]
+            for row in answer.body["records"] if answer.ok else ():
+                if row.get(by) is not None:
+                    found.setdefault(record_key({by: row[by]}), []).append(row)
+        return [self._upsert_one(record, found.get(record_key({by: record[by]}), ())) for record in records]
+
+    def _upsert_one(self, written: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Json:
+        code = "DUPLICATE_EXTERNAL_ID" if len(rows) > 1 else "CANNOT_UPDATE_CONVERTED_LEAD"
+        if len(rows) > 1 or any(row.get("IsConverted") for row in rows):
+            return {"success": False, "errors": [{"statusCode": code, "message": "", "fields": []}]}
+        return {**self._take(written, rows[0]["Id"] if rows else None), "created": not rows}
+
+    def _take(self, written: Mapping[str, Any], record_id: str | None) -> dict[str, Json]:
         object_name = str(written["attributes"]["type"])
         fields = {name: value for name, value in written.items() if name not in {"attributes", "id"}}
-        record_id = self._invent(object_name) if is_new else str(written["id"])
+        is_new, record_id = record_id is None, record_id or self._invent(object_name)
         if record_id not in self.records:
             before = None if is_new else dict(self._seen.get(record_id, {}))
             self.records[record_id] = Record(object_name, record_id, before)

@@ -3,11 +3,13 @@
 Keys, one hash tag so that a script touches one slot
     pipeline:{quota}:bucket     hash: debt (calls granted and not refilled yet), at_ms
     pipeline:{quota}:usage      hash: used, limit (of the org's last 24 hours, whoever used them)
-    pipeline:{quota}:in_flight  hash: holder → until_ms:calls
+    pipeline:{quota}:in_flight  hash: holder → until_ms:calls:object
+    pipeline:{quota}:turns      hash: object → what it had of the calls, and whether it waits; see quota_take.lua
     pipeline:{quota}:asked      set while /limits has been asked lately
 """
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from typing import Final, Protocol
@@ -30,8 +32,11 @@ LEAST_BURST: Final = 10
 # /limits costs a call and is accurate within 5 minutes, so asking more often is spending for nothing.
 ASK_EVERY_S: Final = 180.0
 
-_BUCKET, _USAGE, _IN_FLIGHT, _ASKED = (
-    f"pipeline:{{quota}}:{name}" for name in ("bucket", "usage", "in_flight", "asked")
+# An object that was refused asks again within seconds, woken by the sweep; after this it is no longer waited for.
+ASKS_AGAIN_S: Final = 10.0
+
+_BUCKET, _USAGE, _IN_FLIGHT, _TURNS, _ASKED = (
+    f"pipeline:{{quota}}:{name}" for name in ("bucket", "usage", "in_flight", "turns", "asked")
 )
 
 
@@ -79,6 +84,7 @@ class QuotaGate:
 
     `share` (0 to 1) of the org's daily limit is where its usage must stay, whoever uses it; the pipeline itself spends
     at most share * limit - `reserve` calls in any `day_s` seconds, of which ten minutes' worth may come at once.
+    Objects that wait for calls share them by `weights`, 1 where none is named; those with urgent records go first.
     """
 
     def __init__(
@@ -90,10 +96,12 @@ class QuotaGate:
         day_s: float = DAY_S,
         most_in_flight: int = MOST_IN_FLIGHT,
         slot_s: float = SLOT_S,
+        weights: Mapping[str, float] | None = None,
     ) -> None:
         self._redis = redis
         self._share = share
         self._reserve = reserve
+        self._weights = weights or {}
         self._arguments: list[str | int] = [
             repr(share),
             repr(float(reserve)),
@@ -101,15 +109,19 @@ class QuotaGate:
             most_in_flight,
             round(slot_s * 1000),
             LEAST_BURST,
+            round(ASKS_AGAIN_S * 1000),
         ]
         self._take = redis.register_script(_script("quota_take"))
         self._give_back = redis.register_script(_script("quota_give_back"))
 
-    def take(self, calls: int, holder: str) -> Granted | Wait:
-        """Take `calls` (1 to 10) for `holder`, who is in flight until `leave` or `give_back`."""
+    def take(self, calls: int, holder: str, object_name: str = "", *, is_urgent: bool = False) -> Granted | Wait:
+        """Take `calls` (1 to 10) for `holder`, who is in flight until `leave` or `give_back`.
+
+        For an object it is granted in turn with others that wait; a command of the operator, for none, goes at once.
+        """
         if not 1 <= calls <= LEAST_BURST:
             raise ValueError(f"1 to {LEAST_BURST} calls can be taken at once, not {calls}")
-        verdict = self._ask(calls, holder)
+        verdict = self._ask(calls, holder, object_name, is_urgent=is_urgent)
         if verdict.name == "granted":
             return Granted(calls)
         reason = self._words(verdict)
@@ -117,13 +129,13 @@ class QuotaGate:
             log.error("%s", reason)
         return Wait(verdict.wait_s, reason)
 
-    def spend_one(self) -> bool:
-        """Take one more call for a batch that is in flight already; False where there is none now."""
-        return self._ask(1, "").name == "granted"
+    def spend_one(self, object_name: str = "") -> bool:
+        """Take one more call for a batch of an object that is in flight already; False where there is none now."""
+        return self._ask(1, "", object_name).name == "granted"
 
     def give_back(self, calls: int, holder: str) -> None:
         """Put back what was taken for a claim that came up empty, and leave."""
-        self._give_back(keys=[_BUCKET, _IN_FLIGHT], args=[calls, holder])
+        self._give_back(keys=[_BUCKET, _IN_FLIGHT, _TURNS], args=[calls, holder])
 
     def leave(self, holder: str) -> None:
         """End being in flight: the calls have been made."""
@@ -163,9 +175,10 @@ class QuotaGate:
         left = max(0, int(self._share * verdict.limit) - verdict.used)
         return QuotaStatus(verdict.limit, verdict.used, left, verdict.free, verdict.in_flight, self._words(verdict))
 
-    def _ask(self, calls: int, holder: str) -> "_Verdict":
+    def _ask(self, calls: int, holder: str, object_name: str = "", *, is_urgent: bool = False) -> "_Verdict":
+        turn = (object_name, repr(float(self._weights.get(object_name, 1))), int(is_urgent))
         name, wait_ms, free, in_flight, used, limit = self._take(
-            keys=[_BUCKET, _USAGE, _IN_FLIGHT], args=[calls, holder, *self._arguments]
+            keys=[_BUCKET, _USAGE, _IN_FLIGHT, _TURNS], args=[calls, holder, *self._arguments, *turn]
         )
         told = limit >= 0
         return _Verdict(
@@ -187,6 +200,7 @@ class QuotaGate:
             "them; it goes on when the usage falls",
             "in_flight": "enough requests are in flight",
             "refilling": "the bucket of API calls refills",
+            "turn": "API calls are scarce, and it is another object's turn",
             "unknown": "the org has not told its quota yet",
         }[verdict.name]
 

@@ -2,7 +2,7 @@
 
 Keys
     pipeline:session            JSON {v, session_id, instance_url, issued_at_ms, credentials}, encrypted when a key is
-                                configured
+                                configured (settings: PIPELINE_SECRET_KEY)
     pipeline:session:issued     when it was issued, Unix ms: no secret, for who may not read the session
     pipeline:session:renewing   token of the worker that is logging in, with a time to live
     pipeline:session:refused    JSON {v, code, times, until_ms, credentials} of a login that was refused
@@ -12,9 +12,10 @@ Keys
 
 import hashlib
 import json
+import logging
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass, field
 from importlib import resources
 from typing import Any, Final
@@ -22,11 +23,12 @@ from typing import Any, Final
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from redis import Redis
 
-from pipeline.errors import ConfigurationError
 from pipeline.salesforce.credentials import Credentials
 from pipeline.salesforce.errors import LoginRefused, NoAnswer
 from pipeline.salesforce.login import log_in, refused
 from pipeline.salesforce.transport import OnCall, Transport
+
+log = logging.getLogger(__name__)
 
 FORMAT: Final = 1  # of what is stored; anything else is as good as no session
 
@@ -44,6 +46,7 @@ KEPT_FOR_S: Final = 24 * 3600
 FIRST_REFUSAL_S: Final = 50.0
 LONGEST_REFUSAL_S: Final = 3500.0
 _LOOK_AGAIN_S = 0.05
+_FERNET_VERSION: Final = b"gAAAAA"  # what every Fernet token begins with: 0x80 and a time before the year 2106
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +61,9 @@ class OrgSession:
 class SessionStore:
     """The session that all workers share.
 
-    `secret_key`: Fernet keys, separated by commas, the first of which encrypts what is stored (the others still read
-    what is there, so that a key can be replaced). Redis holds the token in the clear without one. `on_login` is told
-    ("login", seconds) of every login that was tried.
-    Raises ConfigurationError for a key that is none.
+    `secret_keys`: Fernet keys, the first of which encrypts what is stored (the others still read what is there, so
+    that a key can be replaced). Redis holds the token in the clear without one. Raises ValueError for a key that is
+    none; settings have checked them. `on_login` is told ("login", seconds) of every login that was tried.
     """
 
     def __init__(
@@ -70,7 +72,7 @@ class SessionStore:
         credentials: Credentials,
         *,
         endpoint_url: str | None = None,
-        secret_key: str | None = None,
+        secret_keys: Sequence[str] = (),
         transport: Transport | None = None,
         on_login: OnCall = lambda _kind, _seconds: None,
     ) -> None:
@@ -79,7 +81,7 @@ class SessionStore:
         self._redis = redis
         self._credentials = credentials
         self._transport = transport or Transport(endpoint_url=endpoint_url, read_timeout_s=LOGIN_TIMEOUT_S)
-        self._cipher = _cipher(secret_key)
+        self._cipher = MultiFernet([Fernet(key) for key in secret_keys]) if secret_keys else None
         self._fingerprint = _fingerprint(credentials, endpoint_url)
         script = resources.files(__package__).joinpath("session_release.lua").read_text()
         self._release = redis.register_script(script)
@@ -130,6 +132,7 @@ class SessionStore:
         still_ms = refusal["until_ms"] - self._now_ms()
         if still_ms > 0:
             raise refused(refusal["code"], tried_again_in_s=still_ms / 1000)
+        self._say_why_nobody_can_read_it()
         started = time.monotonic()
         try:
             session_id, instance_url = log_in(
@@ -158,11 +161,30 @@ class SessionStore:
         sealed = self._redis.get(KEY)
         if sealed is None:
             return None
+        read = self._stored(self._unsealed(sealed))
+        return None if read is None else OrgSession(read["session_id"], read["instance_url"], read["issued_at_ms"])
+
+    def _unsealed(self, sealed: bytes | str) -> bytes | str | None:
+        """Decrypt what is stored; None for what no configured key has encrypted."""
+        if self._cipher is None:
+            return sealed
         try:
-            read = self._stored(sealed if self._cipher is None else self._cipher.decrypt(sealed))
+            return self._cipher.decrypt(sealed)
         except InvalidToken:
             return None
-        return None if read is None else OrgSession(read["session_id"], read["instance_url"], read["issued_at_ms"])
+
+    def _say_why_nobody_can_read_it(self) -> None:
+        """Log that the stored session is of no use here because of keys, which would go unnoticed otherwise."""
+        sealed = self._redis.get(KEY)
+        if not isinstance(sealed, bytes):
+            return
+        is_encrypted = sealed.startswith(_FERNET_VERSION)
+        if self._cipher is None and is_encrypted:
+            log.warning("the session in Redis is encrypted and PIPELINE_SECRET_KEY is not set here: logging in anew")
+        elif self._cipher is not None and not is_encrypted:
+            log.warning("the session in Redis is not encrypted and PIPELINE_SECRET_KEY is set here: logging in anew")
+        elif is_encrypted and self._unsealed(sealed) is None:
+            log.warning("no key of PIPELINE_SECRET_KEY reads the session in Redis: logging in anew")
 
     def _store(self, key: str, value: dict[str, Any], *, encrypt: MultiFernet | None = None) -> None:
         text = json.dumps({"v": FORMAT, **value, "credentials": self._fingerprint}).encode()
@@ -188,16 +210,3 @@ def _fingerprint(credentials: Credentials, endpoint_url: str | None) -> str:
     """Return two bytes of a digest: enough to notice a change, too little to guess a secret from."""
     told = json.dumps([*astuple(credentials), endpoint_url]).encode()
     return hashlib.sha256(told).hexdigest()[:4]
-
-
-def _cipher(secret_key: str | None) -> MultiFernet | None:
-    keys = [key.strip() for key in (secret_key or "").split(",") if key.strip()]
-    if not keys:
-        return None
-    try:
-        return MultiFernet([Fernet(key) for key in keys])
-    except ValueError:
-        raise ConfigurationError(
-            "the key that encrypts the session has to be a Fernet key: python -c "
-            "'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'"
-        ) from None

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from pipeline.destination import Destination
 from pipeline.errors import ConfigurationError
 from pipeline.salesforce.credentials import Credentials
+from pipeline.settings.secrets import given, given_exactly, secret_keys
 from pipeline.settings.sentinels import SENTINEL_SCHEME, Sentinels, read_sentinels
 
 DEFAULT_REDIS_URL: Final = "redis://127.0.0.1:6379/0"
@@ -28,6 +29,7 @@ class Settings:
     broker_url: str = field(repr=False)
     destination: Destination
     credentials: Credentials
+    secret_keys: tuple[str, ...] = field(default=(), repr=False)  # what encrypts the session at rest; (): nothing does
     endpoint_url: str | None = None  # of an emulator, in place of the org
 
 
@@ -44,13 +46,14 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         broker_url=broker_url(environ),
         destination=destination,
         credentials=_credentials(environ, destination.salesforce.sandbox),
+        secret_keys=secret_keys(environ),
         endpoint_url=_endpoint_url(environ),
     )
 
 
 def load_destination(environ: Mapping[str, str]) -> Destination:
     """Read destination.yaml. Raises ConfigurationError naming the file, the line, and what to write instead."""
-    named = _given(environ, "PIPELINE_DESTINATION")
+    named = given(environ, "PIPELINE_DESTINATION")
     path = Path(named or DEFAULT_DESTINATION)
     if named is None and not path.exists():
         return Destination()
@@ -60,11 +63,33 @@ def load_destination(environ: Mapping[str, str]) -> Destination:
 
 
 def redis_url(environ: Mapping[str, str]) -> str:
-    """Return the address of the Redis that holds the pipeline's state. Raises ConfigurationError for another kind."""
-    url = _given(environ, "PIPELINE_REDIS_URL") or DEFAULT_REDIS_URL
+    """Return the address of the Redis that holds the pipeline's state. Raises ConfigurationError for another kind.
+
+    PIPELINE_REDIS_PASSWORD is put into it where it has none, so that the password can come from a file of its own.
+    """
+    url = given(environ, "PIPELINE_REDIS_URL") or DEFAULT_REDIS_URL
     if not url.startswith(_REDIS_SCHEMES) or not _names_a_database(url):
         raise ConfigurationError(f"PIPELINE_REDIS_URL is no Redis address; write it as {DEFAULT_REDIS_URL}")
-    return url
+    password = given(environ, "PIPELINE_REDIS_PASSWORD")
+    return url if password is None else _with_password(url, password)
+
+
+def _with_password(url: str, password: str) -> str:
+    scheme, _, rest = url.partition("://")
+    if urlsplit(url.split(";", maxsplit=1)[0]).password:
+        raise ConfigurationError("PIPELINE_REDIS_URL has a password, and PIPELINE_REDIS_PASSWORD is set; keep one")
+    user, at, host = rest.rpartition("@") if "@" in rest.split(";", maxsplit=1)[0] else ("", "@", rest)
+    return f"{scheme}://{user.rstrip(':')}:{quote(password, safe='')}{at}{host}"
+
+
+def without_password(url: str) -> tuple[str, str | None]:
+    """Return the address of a server without its password, and that: Flower shows addresses as they are configured."""
+    password = urlsplit(url).password
+    if password is None:
+        return url, None
+    scheme, _, rest = url.partition("://")
+    user, _, host = rest.rpartition("@")
+    return f"{scheme}://{user.partition(':')[0]}@{host}", unquote(password)
 
 
 def _names_a_database(url: str) -> bool:
@@ -97,7 +122,7 @@ def broker_url(environ: Mapping[str, str]) -> str:
 
 def _broker(environ: Mapping[str, str]) -> tuple[str, str]:
     """Return the broker's address as it was given, and the variable that gave it."""
-    url = _given(environ, "PIPELINE_BROKER_URL")
+    url = given(environ, "PIPELINE_BROKER_URL")
     if url is None:
         return redis_url(environ), "PIPELINE_REDIS_URL"
     if "://" not in url:
@@ -112,30 +137,25 @@ def is_rabbitmq(broker_url: str) -> bool:
 
 def _credentials(environ: Mapping[str, str], sandbox: bool | str) -> Credentials:
     """Read the credentials. A sandbox's name is appended to the username, and its login host is `test`."""
-    username = _given(environ, "SALESFORCE_USERNAME")
+    username = given(environ, "SALESFORCE_USERNAME")
     if username and isinstance(sandbox, str) and not username.lower().endswith(f".{sandbox.lower()}"):
         username = f"{username}.{sandbox}"
     return Credentials(
         username=username,
         # A password is taken as it is: it may begin or end with a space.
-        password=environ.get("SALESFORCE_PASSWORD") or None,
-        security_token=_given(environ, "SALESFORCE_SECURITY_TOKEN"),
-        domain=_given(environ, "SALESFORCE_DOMAIN") or ("test" if sandbox else "login"),
-        consumer_key=_given(environ, "SALESFORCE_CONSUMER_KEY"),
-        consumer_secret=_given(environ, "SALESFORCE_CONSUMER_SECRET"),
-        private_key_file=_given(environ, "SALESFORCE_PRIVATE_KEY_FILE"),
+        password=given_exactly(environ, "SALESFORCE_PASSWORD"),
+        security_token=given(environ, "SALESFORCE_SECURITY_TOKEN"),
+        domain=given(environ, "SALESFORCE_DOMAIN") or ("test" if sandbox else "login"),
+        consumer_key=given(environ, "SALESFORCE_CONSUMER_KEY"),
+        consumer_secret=given(environ, "SALESFORCE_CONSUMER_SECRET"),
+        private_key_file=given(environ, "SALESFORCE_PRIVATE_KEY_FILE"),
     )
 
 
 def _endpoint_url(environ: Mapping[str, str]) -> str | None:
-    url = _given(environ, "SALESFORCE_ENDPOINT_URL")
+    url = given(environ, "SALESFORCE_ENDPOINT_URL")
     if url is not None and not url.startswith(("http://", "https://")):
         raise ConfigurationError(
             "SALESFORCE_ENDPOINT_URL is no web address; write it as http://127.0.0.1:8080, or unset it for the real org"
         )
     return url.rstrip("/") if url else None
-
-
-def _given(environ: Mapping[str, str], name: str) -> str | None:
-    """Return a variable without the spaces around it; an empty one counts as not set."""
-    return environ.get(name, "").strip() or None

@@ -18,6 +18,7 @@ from pipeline.settings.words import (
     Number,
     Owner,
     Sandbox,
+    Weights,
     did_you_mean,
 )
 
@@ -106,6 +107,10 @@ class QuotaSchema(Section):
         more_than=0, most=1, example="0.8", metadata={"description": "the share of the daily calls to spend"}
     )
     reserve = Number(least=0, whole=True, example="1000", metadata={"description": "calls a day left to others"})
+    weights = Weights(
+        Number(more_than=0, most=1000, example="3"),
+        metadata={"description": "object: weight, its part of the calls while they are scarce; 1 where not named"},
+    )
 
 
 class RuleSection(Section):
@@ -123,6 +128,9 @@ class RuleSection(Section):
     on_multiple = Choice(_ON_MULTIPLE, metadata={"description": "which of several matching records is written"})
     on_converted = Choice(_ON_CONVERTED, metadata={"description": "what to do with a match that is a converted lead"})
     clear_nulls = Flag(metadata={"description": "whether null in an event clears the field"})
+    priority = Choice(
+        ("normal", "high"), metadata={"description": "high is delivered first while API calls are scarce"}
+    )
 
 
 class IdentifySchema(RuleSection):

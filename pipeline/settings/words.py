@@ -135,6 +135,24 @@ class Number(ConfigField):
         return {"type": "integer" if self.whole else "number"} | {k: v for k, v in bounds.items() if v is not None}
 
 
+class Weights(ConfigField):
+    """Numbers by the API names of objects."""
+
+    def __init__(self, number: Number, **kwargs: Any) -> None:
+        self.number = number
+        super().__init__(**kwargs)
+
+    def read(self, value: Any) -> dict[str, float]:
+        """Take a mapping; standard objects get the case they have in Salesforce."""
+        if not isinstance(value, dict):
+            raise ValidationError(f"{shown(value)} is no mapping; write one such as {{Lead: {self.number.example}}}")
+        return {ApiName().read(name): self.number.read(weight) for name, weight in value.items()}
+
+    def json_schema(self) -> dict[str, Any]:
+        """Return the JSON Schema of what may be written."""
+        return {"type": "object", "additionalProperties": self.number.json_schema()}
+
+
 class Sandbox(ConfigField):
     """Whether the org is a sandbox, and which."""
 

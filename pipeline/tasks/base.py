@@ -5,12 +5,33 @@ from datetime import UTC, datetime
 from typing import Any
 
 from celery import Task
+from celery.exceptions import Ignore, Reject, SoftTimeLimitExceeded
+from celery.utils.log import get_task_logger
 
+from pipeline.errors import PipelineError
 from pipeline.events.stamp import stamp
+from pipeline.logs import without_values
+from pipeline.message_format import FORMAT, FORMAT_HEADER
+
+log = get_task_logger(__name__)
+
+
+class TaskFailed(PipelineError):  # noqa: N818  (as ServiceFailed)
+    """A mistake of the pipeline's own, by its kind: its text may quote an event, and Celery shows it everywhere."""
 
 
 class PipelineTask(Task):  # type: ignore[type-arg]  # generic in its stubs only
-    """A task whose arguments are shown by kind and number."""
+    """A task whose arguments are shown by kind and number, and whose failures are shown without values."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the task. Raises TaskFailed for what nothing provides for, after it was logged without values."""
+        try:
+            return self.run(*args, **kwargs)
+        except (Ignore, Reject, SoftTimeLimitExceeded):
+            raise
+        except Exception as bug:  # noqa: BLE001  (whatever it is, its text goes nowhere)
+            log.error("a task failed:\n%s", without_values(bug))  # noqa: TRY400  (a traceback quotes values)
+            raise TaskFailed(type(bug).__name__) from None
 
     Request = "pipeline.tasks.private_request:PrivateRequest"  # by name: a producer does not load what workers run
 
@@ -18,6 +39,7 @@ class PipelineTask(Task):  # type: ignore[type-arg]  # generic in its stubs only
         """Send the task; see celery.app.task.Task.apply_async for the options."""
         options["argsrepr"] = self.shown(args or ())
         options["kwargsrepr"] = "{}"
+        options["headers"] = {**(options.get("headers") or {}), FORMAT_HEADER: FORMAT}
         return super().apply_async(args, kwargs, *positional, **options)
 
     def shown(self, args: Sequence[Any]) -> str:

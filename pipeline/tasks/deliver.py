@@ -38,7 +38,7 @@ class DeliverTask(PipelineTask):
 
     def shown(self, args: Any) -> str:
         """Show the object."""
-        return f"('{args[0]}')" if args else "()"
+        return f"('{args[0]}')" if args and str(args[0]).isidentifier() else super().shown(args)
 
 
 # Acknowledged at once and not late: it carries nothing, and whoever sweeps sends another.
@@ -124,7 +124,7 @@ def _closed_for(object_name: str, token: str, runtime: "Runtime") -> tuple[float
         runtime.say_once(object_name, f"{paused.reason}; {paused.advice}")
         return _TURN_S, paused.reason
     runtime.say_once(object_name, "")
-    answer = runtime.gate.take(_CALLS, token)
+    answer = runtime.gate.take(_CALLS, token, object_name, is_urgent=runtime.inbox(object_name).is_urgent())
     return (answer.seconds, answer.reason) if isinstance(answer, Wait) else (0.0, "")
 
 
@@ -132,13 +132,13 @@ def _deliver_batch(batch: "Batch", inbox: "Inbox", token: str, report: "Report",
     from pipeline.delivery.deliverer import Deliverer
     from pipeline.delivery.report import Report
 
-    done = Report(report.object)
+    begun, done = time.monotonic(), Report(report.object)
     deliverer = Deliverer(
         inbox,
         runtime.org,
         runtime.describes,
         # The first calls were taken before the claim; what a batch needs beyond them is asked for one by one.
-        may_spend=lambda: done.calls < _CALLS or runtime.gate.spend_one(),
+        may_spend=lambda: done.calls < _CALLS or runtime.gate.spend_one(inbox.object),
         is_waiting=lambda other, key: runtime.inbox(other).holds(key),
         is_ending=is_draining,
         # A write whose answer was lost is given the time that an answer is waited for.
@@ -151,6 +151,7 @@ def _deliver_batch(batch: "Batch", inbox: "Inbox", token: str, report: "Report",
         done.why = "cut short"
         return
     finally:
+        _log_batch(batch, done, begun)
         report.add(done)
         runtime.gate.give_back(max(0, _CALLS - done.calls), token)
         runtime.tally.count_batch(len(batch.claims), done)
@@ -168,10 +169,12 @@ def _deliver_batch(batch: "Batch", inbox: "Inbox", token: str, report: "Report",
 
 def _finished(report: "Report", started: float) -> "Report":
     report.ms = round((time.monotonic() - started) * 1000)
-    if report.claimed:
-        log.info(
-            "object=%s claimed=%d created=%d updated=%d deleted=%d retried=%d dead=%d calls=%d ms=%d",
-            *(report.object, report.claimed, report.created, report.updated, report.deleted),
-            *(report.retried, report.dead, report.calls, report.ms),
-        )
     return report
+
+
+def _log_batch(batch: "Batch", report: "Report", begun: float) -> None:
+    """Log what one batch did, by its id: the beginning of its claim's token."""
+    figures = ("claimed", "created", "updated", "deleted", "retried", "dead", "calls")
+    done = " ".join(f"{name}={getattr(report, name)}" for name in figures)
+    ms = round((time.monotonic() - begun) * 1000)
+    log.info("batch=%s object=%s %s keys=%d ms=%d", batch.token[:8], report.object, done, len(batch.claims), ms)

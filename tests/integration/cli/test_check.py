@@ -220,7 +220,15 @@ def test_a_field_of_the_default_mapping_that_cannot_be_written_is_a_warning(chec
             "actions: [{on: {type: track}, operation: upsert, object: Invoice__c, match: {a: Number__c}}]",
             "Number__c",
             "ok",
-            "but not unique",
+            "without a lookup, but not unique",
+            "",
+        ),
+        (
+            LEADS.replace("Lead", "Invoice__c")
+            + "  operation: upsert\n  match: {a: Number__c}\n  on_create: {Total__c: {value: 0}}",
+            "Number__c",
+            "ok",
+            "lookups stay cheap, but not unique",
             "",
         ),
         (

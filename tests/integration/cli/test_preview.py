@@ -92,6 +92,40 @@ def test_it_writes_nothing_and_asks_the_org_for_its_describe_alone(previewed: En
     assert previewed.calls()["composite"] == 1
 
 
+@pytest.fixture
+def keyed(start_emulator: Callable[..., str], environment_of: Callable[[str], Environment]) -> Environment:
+    fields = "{name: Key__c, type: string, length: 20, external_id: true}"
+    one = environment_of(start_emulator(f"objects: [{{name: Contact, fields: [{fields}]}}]"))
+    one.destination(
+        "actions:\n- on: {type: identify}\n  operation: upsert\n  object: Contact\n  match: {userId: Key__c}\n"
+        "  fields: {traits.lastName: LastName, traits.title: Title}\n"
+        "identify: {default: false}\n"
+    )
+    return one
+
+
+def test_upserts_by_an_external_id_are_shown_as_what_they_would_do(keyed: Environment) -> None:
+    known = keyed.create("Contact", LastName="Lovelace", Key__c="ada", Title="Miss")
+    twins = [keyed.create("Contact", LastName="Twin", Key__c="twin") for _ in range(2)]
+    events = [
+        {**identify("x@example.com", number=number, lastName="Lovelace", title="Countess"), "userId": who}
+        for number, who in enumerate(("ADA", "new", "twin"))
+    ]
+    shown = read(keyed, "--diff", events=events)
+
+    diffs = {one["id"]: one for one in shown["diff"]}
+    assert {name: one["fate"] for name, one in diffs.items()} == {
+        known: "updated",
+        None: "created",
+        twins[0]: "updated",
+    }
+    assert diffs[known]["fields"]["Title"] == ["Miss", "Countess"]
+    assert shown["api_calls"]["total"] == 3  # the upsert; the lookup and the update of the one that has a twin
+    assert keyed.deliver(*events) == 3
+    assert read(keyed, events=events[:2])["records"] == {"Contact": {"created": 2}}
+    assert read(keyed, events=events[:2])["api_calls"]["total"] == 1
+
+
 def test_the_diff_is_against_the_records_as_they_are(previewed: Environment) -> None:
     ada = previewed.create("Lead", LastName="Lovelace", Company="Engines", Email="ada@example.com", Title="Miss")
     bob = previewed.create("Lead", LastName="Bob", Company="Bob's", Email="bob@example.com")

@@ -70,12 +70,19 @@ class Delivery:
     def fault(self, **rule: Any) -> None:
         requests.post(f"{self.url}/_emulator/faults", json=rule, timeout=10).raise_for_status()
 
+    def reset(self) -> None:
+        """Empty the org, for tests that share one."""
+        requests.post(f"{self.url}/_emulator/reset", json={}, timeout=10).raise_for_status()
+
     def create(self, object_name: str, **fields: Any) -> str:
+        return self.create_all(object_name, [fields])[0]
+
+    def create_all(self, object_name: str, records: Sequence[dict[str, Any]]) -> list[str]:
         from pipeline.salesforce.client import create
 
-        (result,) = self.org.send([create(object_name, [fields])])[0].results()
-        assert result.success, result
-        return str(result.id)
+        results = self.org.send([create(object_name, records)])[0].results()
+        assert all(result.success for result in results), results
+        return [str(result.id) for result in results]
 
     def dead(self) -> list[str]:
         return [letter.reason for letter in dead_letters(self.redis, self.inbox.object)]
@@ -130,6 +137,31 @@ def test_a_stale_record_id_is_looked_up_again_in_the_same_batch(delivery: Delive
     report = delivery.deliver()
     assert (report.created, report.dead, report.retried) == (1, 0, 0)
     assert [record["Title"] for record in delivery.records()] == ["second"]
+
+
+def test_the_id_of_a_record_that_was_merged_into_another_is_looked_up_again(delivery: Delivery) -> None:
+    from pipeline.salesforce.client import delete
+
+    delivery.inbox.append([lead("a@example.com", Title="first")])
+    delivery.deliver()
+    (loser,) = delivery.records()
+    winner = delivery.create("Lead", LastName="x", Company="y", Email="a@example.com")
+    delivery.org.send([delete([loser["Id"]])])  # what a merge leaves of its loser
+    delivery.inbox.append([lead("a@example.com", Title="second")])
+    report = delivery.deliver()
+    assert (report.created, report.updated, report.dead, report.retried, report.calls) == (0, 1, 0, 0, 3)
+    assert [(record["Id"], record["Title"]) for record in delivery.records()] == [(winner, "second")]
+    delivery.inbox.append([lead("a@example.com", Title="third")])
+    assert delivery.deliver().calls == 1  # and it is the winner's Id that is known now
+
+
+def test_a_record_id_is_known_for_a_day_and_takes_one_entry_a_key(delivery: Delivery) -> None:
+    for title in ("first", "second"):
+        delivery.inbox.append([lead(f"p{n}@example.com", Title=title) for n in range(3)])
+        delivery.deliver()
+    known = delivery.redis.keys("pipeline:{Lead}:record:*")
+    assert len(known) == 3
+    assert all(86_000 < delivery.redis.ttl(one) <= 86_400 for one in known)
 
 
 def test_operations_are_applied_in_event_time_order_and_late_ones_change_nothing_newer(delivery: Delivery) -> None:

@@ -76,6 +76,38 @@ def test_references_that_need_two_statements_point_to_what_each_of_them_finds(
     assert all(record.get("AccountId") for record in contacts.records("Contact"))
 
 
+def test_a_thousand_keys_are_looked_up_in_one_call_and_written_in_one(delivery: Delivery) -> None:
+    delivery.describes.get("Lead")
+    people = [{"LastName": "x", "Company": "y", "Email": f"p{number}@example.com"} for number in range(400)]
+    for start in range(0, 400, 200):
+        delivery.org.send([create("Lead", people[start : start + 200])])
+    sent: list[list[str]] = []
+
+    class Watched:
+        def send(self, subrequests: Any, *, by: float) -> Any:
+            sent.append([f"{one.method} {one.resource}" for one in subrequests])
+            return delivery_org.send(subrequests, by=by)
+
+    delivery_org, delivery.org = delivery.org, Watched()  # type: ignore[assignment]  # what delivery needs of one
+    delivery.inbox.append(
+        [
+            Operation(
+                id=f"m{number}",
+                object="Lead",
+                verb="upsert",
+                match={"Email": f"p{number}@example.com"},
+                fields={"Email": f"p{number}@example.com", "Title": "new"},
+                on_create={"LastName": "x", "Company": "y"},
+                event_time_ms=1,
+            )
+            for number in range(1000)
+        ]
+    )
+    report = delivery.deliver()
+    assert (report.created, report.updated, report.calls) == (600, 400, 2)
+    assert sent == [["GET query"] * 5, ["POST composite/sobjects"] * 3 + ["PATCH composite/sobjects"] * 2]
+
+
 def same_company(how_many: int, delivery: Delivery) -> None:
     """Put leads of one company into the org, which the operations of these tests match on."""
     sizes = [min(200, how_many - start) for start in range(0, how_many, 200)]

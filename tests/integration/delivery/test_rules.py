@@ -136,6 +136,19 @@ def test_a_converted_lead_takes_no_write_and_the_rule_says_what_does(custom: Env
     assert custom.dead("Lead") == []
 
 
+def test_a_lead_that_is_converted_after_its_id_was_remembered_is_looked_up_again(custom: Environment) -> None:
+    contact_id = custom.create("Contact", LastName="Lovelace", Email="ada@example.com")
+    lead_id = custom.create("Lead", **ADA, IsConverted=True, ConvertedContactId=contact_id)
+    custom.runtime.describes.refresh(["Lead", "Contact"])
+    custom.redis.set("pipeline:{Lead}:record:email=ada@example.com", lead_id)
+    calls = custom.deliver(identify(title="Countess"))
+
+    assert calls == 3  # the update that was refused, the lookup, the contact's update
+    (contact,) = custom.records("Contact")
+    assert contact["Title"] == "Countess"
+    assert custom.dead("Lead") == []
+
+
 def test_a_deleted_record_is_not_matched(environment: Environment) -> None:
     environment.destination(
         "actions: [{on: {type: track}, operation: delete, object: Lead, match: {properties.e: Email}}]"

@@ -338,17 +338,32 @@ def test_the_session_is_encrypted_where_a_key_is_configured(
     scripted_org: ScriptedOrg, redis_client: redis.Redis, credentials: Credentials
 ) -> None:
     old, new = Fernet.generate_key().decode(), Fernet.generate_key().decode()
-    SessionStore(redis_client, credentials, endpoint_url=scripted_org.url, secret_key=old).get()
+    SessionStore(redis_client, credentials, endpoint_url=scripted_org.url, secret_keys=[old]).get()
     assert b"token-1" not in (redis_client.get(KEY) or b"token-1")
-    rotated = SessionStore(redis_client, credentials, endpoint_url=scripted_org.url, secret_key=f"{new}, {old}")
+    rotated = SessionStore(redis_client, credentials, endpoint_url=scripted_org.url, secret_keys=[new, old])
     assert rotated.get().session_id == "token-1"
     assert rotated.renew_now().session_id == "token-2"
-    only_new = SessionStore(redis_client, credentials, endpoint_url=scripted_org.url, secret_key=new)
+    only_new = SessionStore(redis_client, credentials, endpoint_url=scripted_org.url, secret_keys=[new])
     assert only_new.get().session_id == "token-2"
-    only_old = SessionStore(redis_client, credentials, endpoint_url=scripted_org.url, secret_key=old)
+    only_old = SessionStore(redis_client, credentials, endpoint_url=scripted_org.url, secret_keys=[old])
     assert only_old.get().session_id == "token-3"  # what it cannot read is as good as none
-    with pytest.raises(ConfigurationError, match="Fernet"):
-        SessionStore(redis_client, credentials, secret_key="not a key")
+
+
+@pytest.mark.parametrize("keys", [["old"], ["new"], []], ids=["the same", "another", "none"])
+def test_a_session_that_was_encrypted_with_another_key_is_logged_in_anew_and_the_log_says_why(
+    scripted_org: ScriptedOrg,
+    redis_client: redis.Redis,
+    credentials: Credentials,
+    keys: list[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    made = {name: Fernet.generate_key().decode() for name in ("old", "new")}
+    SessionStore(redis_client, credentials, endpoint_url=scripted_org.url, secret_keys=[made["old"]]).get()
+    given = [made[name] for name in keys]
+    store = SessionStore(redis_client, credentials, endpoint_url=scripted_org.url, secret_keys=given)
+    assert store.get().session_id == ("token-1" if keys == ["old"] else "token-2")
+    assert ("PIPELINE_SECRET_KEY" in caplog.text) is (keys != ["old"])
+    assert "token" not in caplog.text
 
 
 @pytest.mark.parametrize("stored", [b"", b"{}", b"[]", b"not json", b'{"v": 99}'])

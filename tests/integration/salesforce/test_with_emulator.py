@@ -266,7 +266,7 @@ def test_row_locks_are_told_record_by_record(emulator: Emulator, real_org: Org) 
 
 def test_nothing_secret_stands_in_the_clear_where_it_need_not(redis_client: redis.Redis, emulator: Emulator) -> None:
     key = base64.urlsafe_b64encode(b"k" * 32).decode()
-    store = SessionStore(redis_client, USER, endpoint_url=emulator.url, secret_key=key)
+    store = SessionStore(redis_client, USER, endpoint_url=emulator.url, secret_keys=[key])
     token = store.get().session_id
     everything = str([redis_client.get(name) for name in redis_client.keys("pipeline:*")])
     assert "gAAAA" in everything, "a Fernet token"

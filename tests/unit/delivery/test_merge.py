@@ -55,6 +55,10 @@ def test_an_update_that_comes_first_is_not_merged_into_an_upsert() -> None:
     assert [change.verb for change in merge([part(0, 1, "update"), part(1, 2)], {})] == ["update", "upsert"]
 
 
+def test_what_differs_in_priority_alone_is_merged() -> None:
+    assert len(merge([part(0, 1), part(1, 2, options={"priority": "high"})], {})) == 1
+
+
 def test_rules_that_ask_for_different_delivery_are_not_merged() -> None:
     assert len(merge([part(0, 1), part(1, 2, options={"on_multiple": "error"})], {})) == 2
 

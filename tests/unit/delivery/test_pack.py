@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.delivery.pack import COLLECTION, COLLECTIONS, Kind, Write, pack
+from pipeline.delivery.pack import COLLECTION, COLLECTIONS, MOST_CHARACTERS, Kind, Write, pack
 
 
 def writes(number: int, kind: Kind = "create", company: int = COLLECTION, start: int = 0) -> list[Write]:
@@ -29,6 +29,42 @@ def test_a_thousand_records_are_one_request() -> None:
 def test_an_id_stands_once_in_a_request() -> None:
     twice = [Write("a", "update", "Lead", {"id": "x"}), Write("b", "update", "Lead", {"id": "x"})]
     assert [[one.writes[0].key for one in request] for request in pack(twice)] == [["a"], ["b"]]
+
+
+def upserts(*keys: str | float, by: str = "Key__c") -> list[Write]:
+    return [Write(f"k{n}", "upsert", "Lead", {by: key, "Title": "x"}, by=by) for n, key in enumerate(keys)]
+
+
+def test_a_thousand_upserts_are_one_request_that_names_the_external_id() -> None:
+    (request,) = pack(upserts(*(f"u{n}" for n in range(1000))))
+    assert [len(one.writes) for one in request] == [200] * 5
+    assert {(one.method, one.path) for one in (part.subrequest() for part in request)} == {
+        ("PATCH", "composite/sobjects/Lead/Key__c")
+    }
+
+
+def test_an_external_id_stands_once_in_a_request_however_it_is_spelled() -> None:
+    packed = pack(upserts("u1", " U1", 7, 7.0, "u2"))
+    assert [[write.key for one in request for write in one.writes] for request in packed] == [
+        ["k0", "k2", "k4"],
+        ["k1", "k3"],
+    ]
+
+
+def test_external_ids_of_two_fields_do_not_share_a_collection() -> None:
+    (request,) = pack([*upserts("u1"), *upserts("u1", by="Other__c")])
+    assert [one.subrequest().path for one in request] == [
+        "composite/sobjects/Lead/Key__c",
+        "composite/sobjects/Lead/Other__c",
+    ]
+
+
+def test_long_texts_are_spread_over_requests_that_salesforce_takes() -> None:
+    long = [Write(f"k{n}", "create", "Lead", {"Notes__c": "x" * 131_072}) for n in range(200)]
+    packed = pack([*long, Write("longer", "create", "Lead", {"Notes__c": "x" * (MOST_CHARACTERS + 1)})])
+    sizes = [sum(write.characters for one in request for write in one.writes) for request in packed]
+    assert [size for size in sizes if size > MOST_CHARACTERS] == [MOST_CHARACTERS + 1]  # alone
+    assert len(packed) == 5
 
 
 def test_objects_do_not_share_a_collection() -> None:

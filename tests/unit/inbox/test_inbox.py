@@ -254,3 +254,26 @@ def test_scripts_that_run_together_run_where_the_server_does_not_know_them(redis
     appending = [inbox.appending([operation(number)]) for number in (1, 2)]
     answers = run_together(redis, [one.call for one in appending])
     assert [one.read(answer).appended for one, answer in zip(appending, answers, strict=True)] == [1, 1]
+
+
+def test_keys_of_high_priority_are_claimed_first_in_the_order_of_arrival(redis: Redis) -> None:
+    inbox = Inbox(redis, "Lead", Bounds(linger_s=0, batch=2))
+    inbox.append([operation(n, f"{n}@example.com") for n in range(3)])
+    assert not inbox.is_urgent()
+    urgent = {"priority": "high"}
+    inbox.append([operation(3, "3@example.com", options=urgent), operation(4, "2@example.com", options=urgent)])
+    assert inbox.is_urgent()
+    first = claimed(inbox)
+    assert {claim.key for claim in first.claims} == {"email=3@example.com", "email=2@example.com"}
+    (second,) = (claim for claim in first.claims if claim.key == "email=2@example.com")
+    assert [one.id for one in second.operations] == ["m2#identify", "m4#identify"]  # its own order stays
+    assert not inbox.is_urgent()
+    assert [claim.key for claim in claimed(inbox).claims] == ["email=0@example.com", "email=1@example.com"]
+
+
+def test_a_key_that_waits_for_a_retry_goes_on_waiting_whatever_comes(inbox: Inbox) -> None:
+    inbox.append([operation(1)])
+    batch = claimed(inbox)
+    inbox.commit(batch.token, [Settlement(batch.claims[0], keep=(0,), delay_ms=60_000)])
+    inbox.append([operation(2, options={"priority": "high"})])
+    assert isinstance(inbox.claim("deliverer"), Empty)

@@ -152,13 +152,14 @@ def test_values_come_from_where_the_field_says(entry: str, body: dict[str, Any],
 
 def test_nulls_clear_fields_on_request() -> None:
     text = case_action(
-        "    clear_nulls: true\n    fields: {properties.a: A__c, properties.b: B__c, properties.c: C__c}\n"
+        "    clear_nulls: true\n    priority: high\n"
+        "    fields: {properties.a: A__c, properties.b: B__c, properties.c: C__c}\n"
     )
 
     (operation,) = plan(text, event(properties={"a": None, "b": "x"}))
 
     assert operation.fields == {"A__c": None, "B__c": "x"}
-    assert operation.options == {"clear_nulls": True}
+    assert operation.options == {"clear_nulls": True, "priority": "high"}
 
 
 def test_a_lookup_names_the_record_that_a_reference_points_to() -> None:

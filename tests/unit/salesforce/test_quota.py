@@ -1,18 +1,21 @@
 """Never more than the share: over any sequence of takers, whoever else is using the org."""
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import fakeredis
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from pipeline.salesforce.errors import ErrorDetail, Refused
 from pipeline.salesforce.quota import LEAST_BURST, Granted, QuotaGate, Wait
 
-BUCKET, USAGE, IN_FLIGHT = "pipeline:{quota}:bucket", "pipeline:{quota}:usage", "pipeline:{quota}:in_flight"
+BUCKET, USAGE, IN_FLIGHT, TURNS = (f"pipeline:{{quota}}:{name}" for name in ("bucket", "usage", "in_flight", "turns"))
 DAY_S = 86_400
 
 
@@ -26,14 +29,19 @@ def gate(client: fakeredis.FakeRedis) -> QuotaGate:
     return QuotaGate(client, share=0.8, reserve=1000)
 
 
-def let_time_pass(client: fakeredis.FakeRedis, seconds: float) -> None:
+def let_time_pass(client: Redis, seconds: float) -> None:
     """Move everything the scripts remember into the past."""
     if client.hexists(BUCKET, "at_ms"):
         client.hincrby(BUCKET, "at_ms", -round(seconds * 1000))
-    for holder, slot in client.hgetall(IN_FLIGHT).items():
-        assert isinstance(slot, bytes)
-        until_ms, calls = slot.split(b":")
-        client.hset(IN_FLIGHT, holder, f"{int(until_ms) - round(seconds * 1000)}:{int(calls)}")
+    slots, turns = (cast("dict[bytes, bytes]", client.hgetall(key)) for key in (IN_FLIGHT, TURNS))
+    for holder, slot in slots.items():
+        until_ms, rest = slot.decode().split(":", 1)
+        client.hset(IN_FLIGHT, holder, f"{int(until_ms) - round(seconds * 1000)}:{rest}")
+    for name, turn in turns.items():
+        if name:
+            had, weight, until_ms, *waits = turn.decode().split()
+            until_ms = str(max(0, int(until_ms) - round(seconds * 1000)))
+            client.hset(TURNS, name, " ".join((had, weight, until_ms, *waits)))
 
 
 def drain(gate: QuotaGate, calls: int = 1, most: int = 10_000) -> int:
@@ -267,3 +275,100 @@ def test_another_refusal_of_the_limits_is_told(gate: QuotaGate) -> None:
     gate.observe(100_000, 100_000)
     with pytest.raises(Refused, match="INSUFFICIENT_ACCESS"):
         gate.sync(Org(answer))
+
+
+@pytest.fixture
+def scarce(client: fakeredis.FakeRedis) -> QuotaGate:
+    """A gate that has given all it had, and refills a call in two seconds."""
+    gate = QuotaGate(client, share=0.8, reserve=0, day_s=2_000, weights={"Lead": 3})
+    gate.observe(0, 1_250)
+    drain(gate)
+    return gate
+
+
+def rounds(client: fakeredis.FakeRedis, gate: QuotaGate, wishes: Sequence[str], *, urgent: str = "") -> Counter[str]:
+    """Let objects ask for a batch each every other second, for five minutes; returns the batches of each."""
+    served: Counter[str] = Counter()
+    for _ in range(150):
+        let_time_pass(client, 2)
+        for name in wishes:
+            if isinstance(gate.take(2, name, name, is_urgent=name == urgent), Granted):
+                gate.leave(name)
+                served[name] += 1
+    return served
+
+
+def test_objects_that_wait_share_the_calls_by_their_weights(client: fakeredis.FakeRedis, scarce: QuotaGate) -> None:
+    served = rounds(client, scarce, ["Account", "Case", "Lead"])
+    assert served.total() == pytest.approx(300 / 2 / 2, abs=3)
+    assert served["Lead"] == pytest.approx(0.6 * served.total(), abs=2)
+    assert served["Account"] == pytest.approx(served["Case"], abs=1)
+
+
+def test_an_object_with_urgent_records_comes_first(client: fakeredis.FakeRedis, scarce: QuotaGate) -> None:
+    rounds(client, scarce, ["Account", "Case", "Lead"])
+    served = rounds(client, scarce, ["Account", "Lead", "Case"], urgent="Case")
+    assert served["Account"] + served["Lead"] <= 1  # what was on its way
+    after = rounds(client, scarce, ["Account", "Case", "Lead"])
+    assert after["Case"] >= 0.1 * after.total(), "nor is it paid back for long what others had meanwhile"
+
+
+def test_an_object_that_asked_for_little_does_not_starve_the_others_later(
+    client: fakeredis.FakeRedis, scarce: QuotaGate
+) -> None:
+    rounds(client, scarce, ["Account"])
+    served = rounds(client, scarce, ["Account", "Case"])
+    assert served["Account"] >= 0.4 * served.total()
+
+
+def test_what_has_calls_enough_for_all_is_granted_at_once(gate: QuotaGate) -> None:
+    gate.observe(0, 100_000)
+    for holder in "abcde":
+        gate.take(2, holder, "Lead")
+    assert isinstance(gate.take(2, "f", "Account"), Wait)  # for a slot
+    gate.leave("a")
+    gate.leave("b")
+    assert isinstance(gate.take(2, "g", "Lead"), Granted)
+
+
+def test_a_slot_goes_to_the_object_that_waited_for_it(gate: QuotaGate) -> None:
+    gate.observe(0, 100_000)
+    for holder in "abcde":
+        gate.take(2, holder, "Lead")
+    assert isinstance(gate.take(2, "f", "Account"), Wait)
+    gate.leave("a")
+    assert isinstance(gate.take(2, "g", "Lead"), Wait)
+    assert isinstance(gate.take(2, "f", "Account"), Granted)
+
+
+def test_an_object_that_does_not_ask_again_is_not_waited_for(client: fakeredis.FakeRedis, scarce: QuotaGate) -> None:
+    scarce.take(2, "a", "Account", is_urgent=True)
+    let_time_pass(client, 5)
+    waiting = scarce.take(2, "c", "Case")
+    assert isinstance(waiting, Wait)
+    assert "another object's turn" in waiting.reason
+    let_time_pass(client, 6)
+    assert isinstance(scarce.take(2, "c", "Case"), Granted)
+    scarce.leave("c")
+    drain(scarce)
+    scarce.take(2, "a", "Account", is_urgent=True)
+    let_time_pass(client, 6)
+    scarce.take(4, "a", "Account", is_urgent=True)
+    let_time_pass(client, 6)
+    assert isinstance(scarce.take(4, "c", "Case"), Wait)
+
+
+def test_calls_that_a_batch_needs_beside_are_charged_and_those_it_gives_back_are_not(
+    client: fakeredis.FakeRedis, scarce: QuotaGate
+) -> None:
+    def had(name: str) -> float:
+        return float((client.hget(TURNS, name) or b"0").split()[0])
+
+    scarce.take(2, "a", "Account")
+    let_time_pass(client, 100)
+    before = had("Account")
+    assert isinstance(scarce.take(2, "a", "Account"), Granted)
+    assert scarce.spend_one("Account")
+    assert had("Account") == before + 3
+    scarce.give_back(1, "a")
+    assert had("Account") == before + 2

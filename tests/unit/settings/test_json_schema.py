@@ -80,6 +80,8 @@ def test_the_projects_own_destination_fits(repository: Path) -> None:
         {},
         {"identify": None},
         {"quota": {"share": 0.5}},
+        {"quota": {"weights": {"Lead": 3, "Invoice__c": 0.5}}},
+        {"identify": {"priority": "high"}},
         {"salesforce": {"sandbox": "dev", "api_version": 66.0}},
         {"actions": [{"on": {"type": "page"}, "operation": "read", "object": "Case", "fields": ["Name"]}]},
         {"identify": {"fields": {"userId": "A__c", "B__c": {"from": ["a", "b"], "default": 1}}}},
@@ -94,6 +96,8 @@ def test_what_may_be_written_fits(written: dict[str, Any]) -> None:
     [
         {"identfy": {}},
         {"quota": {"share": 2}},
+        {"quota": {"weights": {"Lead": 0}}},
+        {"group": {"priority": "low"}},
         {"quota": {"reserve": -1}},
         {"quota": {"reserve": 1.5}},
         {"salesforce": {"sandbox": "my sandbox"}},

@@ -212,7 +212,7 @@ salesforce:
   api_version: 66.0
   assignment_rules: 01Q000000000001
   duplicate_rules: allow_save
-quota: {share: 1, reserve: 0}
+quota: {share: 1, reserve: 0, weights: {lead: 3, Invoice__c: 0.5}}
 linger: 0
 always_enabled: true
 identify:
@@ -223,6 +223,7 @@ identify:
   on_multiple: newest
   placeholders: always
   clear_nulls: true
+  priority: high
   owner: sales@acme.example
   record_type: Partner
   fields: {userId: UserId__c}
@@ -237,7 +238,7 @@ group:
     assert destination.salesforce == Salesforce(
         sandbox="dev", api_version="66.0", assignment_rules="01Q000000000001EAA", duplicate_rules="allow_save"
     )
-    assert destination.quota == Quota(share=1, reserve=0)
+    assert destination.quota == Quota(share=1, reserve=0, weights={"Lead": 3, "Invoice__c": 0.5})
     assert (destination.linger, destination.always_enabled) == (0, True)
     assert destination.identify == Identify(
         default=True,
@@ -247,6 +248,7 @@ group:
         on_multiple="newest",
         placeholders="always",
         clear_nulls=True,
+        priority="high",
         owner="sales@acme.example",
         record_type="Partner",
         fields={"UserId__c": Value(paths=("userId",))},
