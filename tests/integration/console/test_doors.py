@@ -62,6 +62,15 @@ def test_nothing_is_shown_before_the_password(person: Person) -> None:
     assert person.get("/health").text == "ok\n"
 
 
+def test_the_session_of_the_login_page_opens_nothing(person: Person, environment: Environment) -> None:
+    door = person.get("/login")
+    assert person.http.cookies
+    assert person.get("/").status_code == 303
+    assert person.get("/figures").status_code == 303
+    assert person.send_with(token_in(door.text), "/pause").status_code == 403
+    assert environment.runtime.pause.why() is None
+
+
 def test_the_right_password_leads_to_the_page_that_was_asked_for(person: Person) -> None:
     door = person.get(person.get("/dead-letters?object=Lead").headers["Location"])
     to = re.search(r'name="to" value="([^"]+)"', door.text)
@@ -189,6 +198,22 @@ def test_people_s_data_stands_on_the_letter_s_own_page_and_nowhere_else(
     assert email in person.get(path).text
     person.send(f"{path}/drop")
     assert not any(email in file.read_text() for file in console_logs.glob("*.log"))
+
+
+def test_what_was_buried_after_the_question_is_not_meant_by_the_answer(
+    person: Person, environment: Environment
+) -> None:
+    receive(environment.redis, [Receipt(f"m{n}", "rejected", "unlike the others", {}) for n in range(2)])
+    person.log_in()
+    asked = person.send("/dead-letters/ask", do="drop", object="events")
+    assert "Delete 2 dead letters?" in asked.text
+    receive(environment.redis, [Receipt("later", "rejected", "buried later", {})])
+
+    fields = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', asked.text.partition("<h1")[2]))
+    done = person.send_with(html.unescape(fields.pop("token")), "/dead-letters/drop-many", **fields)
+
+    assert "2 dead letters deleted." in person.get(done.headers["Location"]).text
+    assert environment.dead("events") == ["buried later"]
 
 
 def test_a_letter_that_is_not_there_or_cannot_be_is_not_found(person: Person) -> None:
