@@ -175,10 +175,10 @@ class Browser:
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": is_mobile}
         self._send("Emulation.setDeviceMetricsOverride", **size)
 
-    def picture(self) -> bytes:
-        """Return the whole page, as long as it is, as a PNG."""
+    def picture(self, *, most_height: float = float("inf")) -> bytes:
+        """Return the page from its top, as long as it is or at most so high, as a PNG."""
         size = self._send("Page.getLayoutMetrics")["cssContentSize"]
-        clip = {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1}
+        clip = {"x": 0, "y": 0, "width": size["width"], "height": min(size["height"], most_height), "scale": 1}
         taken = self._send("Page.captureScreenshot", format="png", captureBeyondViewport=True, clip=clip)
         return base64.b64decode(taken["data"])
 

@@ -29,6 +29,7 @@ def serve(runtime: Runtime, access: Access, *, port: int, ready: Callable[[str],
             log_level="warning",
             access_log=False,  # addresses are nobody's business; what was done is logged by the pages
             server_header=False,
+            proxy_headers=False,  # whoever may say where they come from tries as many passwords as they like
             timeout_keep_alive=_KEEP_ALIVE_S,
             timeout_graceful_shutdown=5,
         )

@@ -10,6 +10,7 @@ from tests import browser
 from tests.browser import Browser
 from tests.screenshots.scene import PASSWORD, TRACED, playing
 
+_FLOW_HEIGHT = 495  # of the page's head, the alerts and the flow
 _FOLDER = Path(__file__).resolve().parents[2] / "docs" / "images"
 
 
@@ -27,7 +28,7 @@ def main() -> None:
         wait_until(lambda: "live," in tab.text(), what="the figures")
         _take(tab, "console")
         tab.prefer_dark()
-        _take(tab, "console-dark")
+        _take(tab, "console-dark", most_height=_FLOW_HEIGHT)
         tab.prefer_dark(is_dark=False)
         for name, go in _pages(tab, url).items():
             go()
@@ -51,9 +52,9 @@ def _pages(tab: Browser, url: str) -> dict[str, Callable[[], object]]:
     }
 
 
-def _take(tab: Browser, name: str) -> None:
+def _take(tab: Browser, name: str, *, most_height: float = float("inf")) -> None:
     file = _FOLDER / f"{name}.png"
-    file.write_bytes(tab.picture())
+    file.write_bytes(tab.picture(most_height=most_height))
     print(f"{file.name}: {file.stat().st_size / 1024:.0f} kB")  # noqa: T201  (a command)
 
 

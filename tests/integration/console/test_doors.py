@@ -145,6 +145,8 @@ def test_wrong_passwords_are_slowed_down_and_told_of_nobody(start_console: Start
     assert [answer.status_code for answer in answers] == [401, 401, 401, 429]
     assert int(answers[-1].headers["Retry-After"]) >= 1
     assert person.log_in("another-password").status_code == 429
+    person.http.headers["X-Forwarded-For"] = "192.0.2.7"
+    assert person.log_in("another-password").status_code == 429
     logs = "".join(file.read_text() for file in console_logs.glob("*.log"))
     assert "did=refuse_login in_a_row=3" in logs
     assert "wrong-" not in logs
