@@ -19,9 +19,9 @@ function put(told) {
   each("live-width", told.width, (place, width) => {
     place.setAttribute("width", (width * Number(place.getAttribute("data-full"))) / 100);
   });
-  // Parts of the page as the server makes them, escaped there; replaced only when they changed, so that focus stays.
+  // Parts of the page as the server makes them, escaped there. One that has the focus stays until it has it no more.
   each("live-html", told.html, (place, html) => {
-    if (place.shown !== html) place.innerHTML = place.shown = html;
+    if (place.shown !== html && !place.contains(document.activeElement)) place.innerHTML = place.shown = html;
   });
 }
 

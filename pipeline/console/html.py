@@ -43,14 +43,7 @@ def table(heads: Sequence[object], rows: Iterable[Sequence[object]], *, numeric:
         return tag("tr", [tag(name, it, class_=one, **attributes) for it, one in zip(cells, classes, strict=True)])
 
     body = tag("tbody", [line(row, "td") for row in rows])
-    # Whoever has no mouse scrolls it with the arrow keys.
-    return tag(
-        "div",
-        tag("table", tag("thead", line(heads, "th", scope="col")), body),
-        class_="scroll",
-        tabindex=0,
-        role="group",
-    )
+    return tag("div", tag("table", tag("thead", line(heads, "th", scope="col")), body), class_="scroll")
 
 
 def empty(told: object, *next_step: object) -> Html:
