@@ -25,14 +25,15 @@ _REFRESH_S: Final = 30  # without scripts; with them, every two seconds
 def observe(runtime: Runtime) -> Observed:
     """Look at everything once: some twenty round trips, whatever the number of events."""
     destination = runtime.settings.destination
+    queued, unreadable = _queued()
     return Observed(
         snapshot=look(runtime.redis, destination.objects),
         quota=runtime.gate.status(),
         share=destination.quota.share,
         paused=runtime.pause.why(),
         held=runtime.pause.held_objects(),
-        queued=_queued(),
-        unreadable=_queued(UNREADABLE),
+        queued=queued,
+        unreadable=unreadable,
         recent=history(runtime.redis, _HOUR_S),
         heard=heard(runtime.redis),
     )
@@ -99,13 +100,14 @@ def _signs_of_life(observed: Observed) -> Html:
     return table(("Who", "What", "Last sign of life"), rows, numeric=(2,))
 
 
-def _queued(*queue: str) -> int | None:
+def _queued() -> tuple[int | None, int | None]:
+    """Count the messages that wait and what is no message; None, after one try, where the broker does not answer."""
     from kombu.exceptions import OperationalError
     from redis.exceptions import RedisError
 
     from pipeline.tasks.ingest import queued
 
     try:
-        return queued(*queue)
-    except (OperationalError, RedisError, OSError):  # the broker may be another server
-        return None
+        return queued(), queued(UNREADABLE)
+    except (OperationalError, RedisError, OSError):  # it may be another server than the state's
+        return None, None

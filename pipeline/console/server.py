@@ -1,5 +1,6 @@
 """The console as a server in the foreground."""
 
+import signal
 import socket
 from collections.abc import Callable
 from typing import Final
@@ -33,5 +34,13 @@ def serve(runtime: Runtime, access: Access, *, port: int, ready: Callable[[str],
             timeout_keep_alive=_KEEP_ALIVE_S,
             timeout_graceful_shutdown=5,
         )
+        server = uvicorn.Server(config)
+
+        def end(*_: object) -> None:
+            server.should_exit = True
+
+        # uvicorn raises a signal again once it has ended; then it has been told to end and did, which is no failure.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, end)
         ready(f"http://{host}:{listener.getsockname()[1]}")
-        uvicorn.Server(config).run(sockets=[listener])
+        server.run(sockets=[listener])

@@ -82,7 +82,7 @@ def without_values(reason: str) -> str:
     """
     code = _CODE.match(reason)
     if code is not None and (code[0] in _QUOTING or code[0] not in MEANINGS):
-        return code[0] if code[0] in MEANINGS else label_of(reason)
+        return code[0] if "_" in code[0] else label_of(reason)
     if _CODE.search(reason) and any(quoting in reason for quoting in _QUOTING):
         return label_of(reason)  # one of several errors quotes
     masked = _DIGITS.sub("…", _ADDRESS.sub("…", reason)).rstrip(": ")

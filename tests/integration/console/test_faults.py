@@ -1,13 +1,15 @@
 """What the console shows when something it needs does not answer."""
 
 import asyncio
+import signal
+import subprocess
 from typing import Any
 
 import pytest
 
 from pipeline.console.access import Access
 from pipeline.console.app import Console
-from pipeline.local import LocalRedis, connect_producer, free_port
+from pipeline.local import LocalRedis, clean_environment, connect_producer, free_port, pipeline_command
 from pipeline.settings import load_settings
 from pipeline.tasks.runtime import Runtime
 
@@ -69,3 +71,20 @@ def test_a_broker_that_does_not_answer_hides_nothing_else(redis_server: LocalRed
         connect_producer(redis_server.url)
     assert status == 200
     assert "The broker does not answer." in page
+
+
+def test_told_to_end_it_ends_well(redis_server: LocalRedis) -> None:
+    environ = clean_environment() | {"PIPELINE_REDIS_URL": redis_server.url}
+    command = pipeline_command("console", "--port", "0")
+    told = (signal.SIGTERM, signal.SIGINT)
+    running = [subprocess.Popen(command, env=environ, stdout=subprocess.PIPE) for _ in told]
+    try:
+        for process, number in zip(running, told, strict=True):
+            assert process.stdout is not None
+            assert process.stdout.readline().startswith(b"console on http://127.0.0.1:")
+            process.send_signal(number)
+            assert process.wait(20) == 0
+    finally:
+        for process in running:
+            process.kill()
+            process.communicate()

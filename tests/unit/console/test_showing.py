@@ -175,7 +175,8 @@ def test_numbers_and_spans_are_short() -> None:
     [
         ("INVALID_EMAIL_ADDRESS: Email: invalid email address: a@b", "INVALID_EMAIL_ADDRESS"),
         ("STRING_TOO_LONG: Last Name: data value too large: Lovelace (max length=80)", "STRING_TOO_LONG"),
-        ("SOMETHING_NEW: about Ada", "OTHER"),
+        ("SOMETHING_NEW: about Ada", "SOMETHING_NEW"),
+        ("ADA: about Ada", "OTHER"),
         ("FIELD_CUSTOM_VALIDATION_EXCEPTION: Phone is needed", "FIELD_CUSTOM_VALIDATION_EXCEPTION: Phone is needed"),
         (
             "FIELD_CUSTOM_VALIDATION_EXCEPTION: ada@example.com has +44 20 7946 0958",
