@@ -18,7 +18,7 @@ from pipeline.delivery.pack import COLLECTION, COLLECTIONS
 from pipeline.destination import Destination
 from pipeline.inbox.inbox import Bounds
 from pipeline.salesforce.quota import DAY_S, Wait
-from pipeline.tasks.deliver import _CALLS as CALLS_OF_BATCH
+from pipeline.tasks.spending import CALLS as CALLS_OF_BATCH
 
 FIRST_HOUR = 5  # a simulated day begins when the night's little has been worked off
 # Identifies of each hour, as shares of their sum: little at night, more through the day, most in the evening.

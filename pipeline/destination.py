@@ -32,6 +32,13 @@ class Quota:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Bulk:
+    """When a backlog is written by bulk jobs."""
+
+    threshold: int = 20_000  # records of an object that wait; 0: never
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Value:
     """Where a value comes from: the first of `paths` that holds one, a `template` of paths, or a `constant`.
 
@@ -114,6 +121,7 @@ class Destination:
 
     salesforce: Salesforce = Salesforce()
     quota: Quota = Quota()
+    bulk: Bulk = Bulk()
     linger: float = 0.5  # seconds: how long the oldest key of a batch waits for company
     always_enabled: bool = False  # events go to Salesforce unless they say no
     trace: bool = True  # for a day, what is known of a message's id tells where it is

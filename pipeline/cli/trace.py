@@ -125,6 +125,8 @@ def _waiting(one: dict[str, Any]) -> str:
 
 
 def _in_flight(one: dict[str, Any]) -> str:
+    if one["lease"] is None:
+        return f"in flight: record {one['key']} is in a bulk job"
     return f"in flight since it was claimed; the lease of record {one['key']} runs until {one['lease']}"
 
 

@@ -33,7 +33,7 @@ def take_results(collection: Collection, works: Sequence[Work], results: Sequenc
         if result.success:
             work.succeeded(write, result.id, is_new=write.kind == "create" or bool(result.created))
             continue
-        decision = of_record(result.errors, attempts=work.claim.attempts, jitter=_jitter())
+        decision = of_record(result.errors, attempts=work.claim.attempts, jitter=jitter())
         if isinstance(decision, Paused):
             paused = paused or decision
         elif isinstance(decision, LookAgain) and write.kind == "delete":
@@ -103,7 +103,7 @@ def put_off(work: Work) -> None:
     if len(work.open_positions()) < work.claim.taken:
         work.verdict = RetryAt(0, reason, counts_attempt=False)
         return
-    decision = retry(reason, attempts=work.claim.attempts, jitter=_jitter())
+    decision = retry(reason, attempts=work.claim.attempts, jitter=jitter())
     if isinstance(decision, RetryAt):
         work.verdict = decision
     while work.is_open:
@@ -115,7 +115,7 @@ def _decide(works: Sequence[Work], decision: RetryAt | Paused) -> Paused | None:
         return decision
     for work in works:
         if decision.counts_attempt:
-            work.failed(retry(decision.reason, attempts=work.claim.attempts, jitter=_jitter()))
+            work.failed(retry(decision.reason, attempts=work.claim.attempts, jitter=jitter()))
         else:
             work.failed(decision)
     return None
@@ -130,7 +130,7 @@ def blame(works: Iterable[Work], error: Exception, *, sent: Iterable[Work], unce
     for work in works:
         if not work.is_open:
             continue
-        decision = retry(reason, attempts=work.claim.attempts, jitter=_jitter())
+        decision = retry(reason, attempts=work.claim.attempts, jitter=jitter())
         if id(work) not in uncertain:
             work.failed(decision)
         elif isinstance(decision, RetryAt):
@@ -139,5 +139,6 @@ def blame(works: Iterable[Work], error: Exception, *, sent: Iterable[Work], unce
             work.give_up(f"{decision.reason}; the write may have been carried out")
 
 
-def _jitter() -> float:
+def jitter() -> float:
+    """Return a number from 0 to 1 that spreads retries."""
     return random.random()  # noqa: S311  (spreads retries, guards nothing)

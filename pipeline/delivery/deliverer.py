@@ -22,7 +22,7 @@ from pipeline.delivery.work import Work, in_groups, known_at_start, unshaped
 from pipeline.errors import PipelineError
 from pipeline.inbox.claims import Batch, Claim
 from pipeline.operation import in_order
-from pipeline.salesforce.client import Subresponse, query
+from pipeline.salesforce.client import Subresponse
 from pipeline.salesforce.describe import ObjectDescribe
 from pipeline.salesforce.errors import SalesforceError, UnknownObject
 from pipeline.salesforce.transport import READ_TIMEOUT_S
@@ -265,7 +265,7 @@ class Deliverer:
         if not self._calls.may_call(works):
             return None
         try:
-            answers = self._calls.send(self._org, [query(question.soql) for question in asked])
+            answers = self._calls.send(self._org, [question.subrequest for question in asked])
             for question, answer in zip(asked, answers, strict=True):
                 paused = self._read(question, answer)
                 if paused:

@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeAlias, TypeVar
 from pipeline.delivery.references import Reference
 from pipeline.delivery.work import Work
 from pipeline.operation import Json, locks_of, record_key
+from pipeline.salesforce.client import Subrequest, query
 from pipeline.salesforce.describe import ObjectDescribe
 from pipeline.salesforce.soql import lookup_queries
 
@@ -26,6 +27,11 @@ class Question:
     def size(self) -> int:
         """How many records it looks for."""
         return len(self.references or self.works)
+
+    @property
+    def subrequest(self) -> Subrequest:
+        """How it is asked."""
+        return query(self.soql)
 
 
 def questions(works: Iterable[Work]) -> list[Question]:

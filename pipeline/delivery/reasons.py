@@ -19,6 +19,8 @@ _OWN: Final = {
     "the record it points to is on its way": "waits_for_reference",
     "more to do than one batch may": "too_much_for_a_batch",
     "the pipeline failed on it": "pipeline_fault",
+    "the bulk job did not get to it": "not_in_bulk_job",
+    "there is more to write": "more_to_write",
     "no record matches": "no_match",
     "not an operation of a known format": "unreadable",
 }

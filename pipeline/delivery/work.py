@@ -76,6 +76,11 @@ class Work:
         """Whether something has to be looked for before the next write: its record, or one that it points to."""
         return self.needs_lookup or bool(self.references())
 
+    @property
+    def writes_twice(self) -> bool:
+        """Whether the create that comes next has to be followed by an update, of what only an update can write."""
+        return bool(self._after)
+
     def open_positions(self) -> list[int]:
         """Return the positions of the operations still to be done, in event-time order."""
         return [position for change in self.changes for position in change.positions]

@@ -48,11 +48,15 @@ local batch, taken, passed_by = {'batch', 0}, 0, 0
 -- Keys that share a match value with a claimed one stay ready; looking at twice the batch passes them by.
 for _, key in ipairs(redis.call('ZRANGE', base .. 'ready', '-inf', now, 'BYSCORE', 'LIMIT', 0, 2 * most)) do
   if #batch - 2 >= most or taken >= most_in_all then break end
-  local locks, free = {}, true
+  local locks, free, in_job = {}, true, false
   for value in string.gmatch(key, '[^&]+') do
     locks[#locks + 1] = base .. 'lock:' .. value
-    if redis.call('EXISTS', locks[#locks]) == 1 then free = false end
+    local left = redis.call('PTTL', locks[#locks])
+    if left ~= -2 then free = false end
+    if left == -1 then in_job = true end
   end
+  -- A bulk job can take long: what shares a match value with it goes out of the way of the keys behind.
+  if in_job then redis.call('ZADD', base .. 'ready', now + 5000, key) end
   if free then
     for _, lock in ipairs(locks) do redis.call('SET', lock, token, 'PX', lease) end
     redis.call('ZREM', base .. 'ready', key)

@@ -86,19 +86,22 @@ class Inbox:
         limits = (bounds.seen_s, bounds.batch, bounds.deliverers, _ms(bounds.wake_s))
         return Appending(_append.call(self._base, *limits, wake, int(bounds.is_traced), *arguments), wake)
 
-    def claim(self, deliverer: str, *, more_to_come: bool = False) -> Batch | Wait | Empty:
+    def claim(
+        self, deliverer: str, *, more_to_come: bool = False, at_once: bool = False, token: str | None = None
+    ) -> Batch | Wait | Empty:
         """Take the keys of one batch, if one leaves now, for the deliverer of that token.
 
-        `more_to_come` says that events wait to be taken in, for which keys are gathered at most `gather_s`.
+        `more_to_come` says that events wait to be taken in, for which keys are gathered at most `gather_s`; `at_once`
+        waits for nothing. The claim is held under `token`, or a new one.
         """
-        token, wake = secrets.token_hex(16), secrets.token_hex(8)
+        token, wake = token or secrets.token_hex(16), secrets.token_hex(8)
         bounds = self.bounds
         kind, *rest = _claim(
             self._redis,
             self._base,
             token,
             bounds.batch,
-            _ms(bounds.linger_s),
+            0 if at_once else _ms(bounds.linger_s),
             _ms(bounds.lease_s),
             bounds.operations_of_key,
             bounds.operations,
@@ -106,14 +109,14 @@ class Inbox:
             bounds.deliverers,
             _ms(bounds.wake_s),
             wake,
-            _ms(bounds.gather_s),
+            0 if at_once else _ms(bounds.gather_s),
             int(more_to_come),
         )
         if kind == b"empty":
             return Empty()
         if kind == b"wait":
             return Wait(rest[0] / 1000)
-        return Batch(token, tuple(_read_claim(*raw) for raw in rest[1:]), wake if rest[0] else None)
+        return Batch(token, tuple(read_claim(*raw) for raw in rest[1:]), wake if rest[0] else None)
 
     def renew(self, token: str, keys: Iterable[str]) -> set[str]:
         """Extend the lease of `keys` and return those that the claim no longer holds; they must not be written."""
@@ -200,7 +203,8 @@ def _names(raw: Iterable[bytes]) -> set[str]:
     return {name.decode() for name in raw}
 
 
-def _read_claim(key: bytes, attempts: bytes, record: bytes, clock: bytes, entries: Sequence[bytes]) -> Claim:
+def read_claim(key: bytes, attempts: bytes, record: bytes, clock: bytes, entries: Sequence[bytes]) -> Claim:
+    """Read what a script returned of a claimed key."""
     operations, positions, unreadable = [], [], []
     for position, entry in enumerate(entries):
         try:

@@ -9,6 +9,7 @@ a trace of its own, and it is kept for as long as the ids are. The values, after
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeAlias, cast
@@ -31,8 +32,8 @@ class OperationTrace:
     """Where one operation is. Times are Unix ms. `key` is a digest of the record key, which may be an e-mail address.
 
     One that waits has `due_ms`, how many keys are due before its own and how many operations of its own record go
-    before it; one in flight has `lease_ms`, the end of its lease. `put_off` is why it waits again, if it was tried;
-    `call` the API request that wrote it, or tried to. `reason` is that of its dead letter.
+    before it; one in flight has `lease_ms`, the end of its lease, unless a bulk job holds it. `put_off` is why it waits
+    again, if it was tried; `call` the API request that wrote it, or tried to. `reason` is that of its dead letter.
     """
 
     object: str
@@ -141,7 +142,7 @@ def _waiting(redis: Redis, known: OperationTrace, operation_id: str, key: str) -
         keys_before=rank,
         operations_before=next((n for n, entry in enumerate(entries) if _id_in(entry) == operation_id), len(entries)),
         attempts=int(attempts or 0),
-        lease_ms=None if lease is None else int(lease),
+        lease_ms=None if lease in {None, math.inf} else int(lease),
     )
 
 

@@ -66,9 +66,10 @@ Usage: TypeAlias = Callable[[int, int], None]
 class Subrequest:
     """One resource and what to do with it. `path` is relative to /services/data/vXX.X/, already percent-encoded."""
 
-    method: Literal["GET", "POST", "PATCH", "DELETE"]
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
     path: str = field(repr=False)  # a query's path quotes values
     body: Json = field(default=None, repr=False)
+    csv: bytes | None = field(default=None, repr=False)  # the data of a bulk job, in place of a JSON body
 
     @property
     def resource(self) -> str:
@@ -82,7 +83,7 @@ class Subrequest:
 
 @dataclass(frozen=True, slots=True)
 class Subresponse:
-    """Salesforce's answer to one subrequest: HTTP status, decoded JSON body (None where there is none), headers."""
+    """Salesforce's answer to one subrequest: HTTP status, body (decoded JSON, CSV as bytes, or None), headers."""
 
     status: int
     body: Any = field(default=None, repr=False)
@@ -187,7 +188,7 @@ def _at_most_a_collection(members: Sequence[object]) -> None:
 class _Request:
     method: str
     path: str
-    data: str | None
+    data: str | bytes | None
     headers: Mapping[str, str]
     latest: float  # of time.monotonic: when it may start at the latest
     kind: str = ""  # of a composite; another one's follows from its resource
@@ -257,7 +258,10 @@ class Org:
         if len(subrequests) == 1 and len(subrequests[0].path) <= LONGEST_URL:
             (one,) = subrequests
             own_headers = write_headers if one.method in _WRITES else {}
-            return [self._call(_Request(one.method, one.path, _encoded(one.body), own_headers, latest))]
+            if one.csv is not None:
+                own_headers = {**own_headers, "Content-Type": "text/csv; charset=UTF-8"}
+            data = _encoded(one.body) if one.csv is None else one.csv
+            return [self._call(_Request(one.method, one.path, data, own_headers, latest))]
         body = _composite(subrequests, self.api_version, write_headers)
         kind = _kind([one.resource for one in subrequests])
         answer = self._call(_Request("POST", _COMPOSITE, body, write_headers, latest, kind))
@@ -353,6 +357,8 @@ def _usage(headers: Mapping[str, str]) -> tuple[int, int] | None:
 def _judged(response: requests.Response, resource: str) -> Subresponse:
     """Tell a refusal of one resource from a refusal of the request and from an org that cannot serve."""
     status = response.status_code
+    if response.ok and response.headers.get("Content-Type", "").startswith("text/csv"):
+        return Subresponse(status, response.content, response.headers)
     try:
         body = response.json() if response.content else None
     except requests.JSONDecodeError:

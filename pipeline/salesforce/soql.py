@@ -68,6 +68,16 @@ def lookup_queries(
     return statements
 
 
+def bulk_query(object_name: str, select: Sequence[str], matched: Sequence[str], *, join: str = "and") -> str:
+    """Return the statement that finds every record with a value in all fields of `matched` (join "or": in any).
+
+    In no order: sorting keeps a bulk query from being divided (Bulk API 2.0 guide, "Query"). Raises ValueError as
+    `lookup_queries` does.
+    """
+    conditions = (_OR if join == "or" else " AND ").join(f"{_field(name)} != null" for name in matched)
+    return f"SELECT {_selected(select)} FROM {_object(object_name)} WHERE {conditions}"  # noqa: S608  (names are checked)
+
+
 def _condition(batch: Sequence[Mapping[str, str]], join: Literal["and", "or"]) -> str:
     """Say that a record has the quoted values of one of the matches; a field that suffices alone gets a list."""
     lists: dict[str, list[str]] = {}

@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Final
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, pre_load, validates_schema
 
-from pipeline.destination import Action, Destination, Group, Identify, Quota, Salesforce, Value
+from pipeline.destination import Action, Bulk, Destination, Group, Identify, Quota, Salesforce, Value
 from pipeline.settings.sources import Sources, Where
 from pipeline.settings.words import (
     ApiName,
@@ -110,6 +110,18 @@ class QuotaSchema(Section):
     weights = Weights(
         Number(more_than=0, most=1000, example="3"),
         metadata={"description": "object: weight, its part of the calls while they are scarce; 1 where not named"},
+    )
+
+
+class BulkSchema(Section):
+    """When a backlog is written by bulk jobs."""
+
+    builds = Bulk
+    threshold = Number(
+        least=0,
+        whole=True,
+        example="20000",
+        metadata={"description": "records of an object that wait, from which on bulk jobs write them; 0 for never"},
     )
 
 
@@ -295,6 +307,7 @@ class DestinationSchema(Section):
     builds = Destination
     salesforce = fields.Nested(SalesforceSchema)
     quota = fields.Nested(QuotaSchema)
+    bulk = fields.Nested(BulkSchema)
     linger = Number(
         least=0,
         most=60,

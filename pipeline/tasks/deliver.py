@@ -1,9 +1,8 @@
 """Deliver: woken for one object, bring batches of its waiting operations to the org until nothing is due."""
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from celery.exceptions import SoftTimeLimitExceeded
 from celery.utils.log import get_task_logger
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
@@ -12,8 +11,10 @@ from pipeline.app import app
 from pipeline.redis_faults import in_words
 from pipeline.settings import is_rabbitmq
 from pipeline.tasks.base import PipelineTask
+from pipeline.tasks.bulk import bulk_turn
 from pipeline.tasks.drain import is_draining
 from pipeline.tasks.ingest import queued, wake
+from pipeline.tasks.spending import CALLS, spending
 
 if TYPE_CHECKING:
     from pipeline.delivery.report import Report
@@ -29,8 +30,6 @@ _TURN_S = 20.0
 _PATIENCE_S = 1.0
 # Where there is no linger, keys that another deliverer holds are not asked for without a pause.
 _SHORTEST_WAIT_S = 0.05
-# What a batch is expected to cost: one lookup and one write.
-_CALLS = 2
 
 
 class DeliverTask(PipelineTask):
@@ -59,12 +58,10 @@ def deliver(object_name: str, token: str) -> dict[str, Any]:
 def deliver_due(object_name: str, token: str, runtime: "Runtime") -> "Report":
     """Claim and deliver batches of one object until nothing is due, the gate is closed, or the turn is over."""
     from pipeline.delivery.report import Report
-    from pipeline.inbox.claims import Empty, Wait
 
     inbox = runtime.inbox(object_name)
     report = Report(object_name)
     started = time.monotonic()
-    can_delay = not is_rabbitmq(runtime.settings.broker_url)
     sweep_one(object_name, runtime)
     while time.monotonic() - started < _TURN_S and not is_draining():
         wait_s, report.why = _closed_for(object_name, token, runtime)
@@ -73,29 +70,42 @@ def deliver_due(object_name: str, token: str, runtime: "Runtime") -> "Report":
         if wait_s > 0:
             time.sleep(wait_s)
             continue
-        claimed = inbox.claim(token, more_to_come=can_delay and _is_more_to_come())
-        if isinstance(claimed, Empty):
-            runtime.gate.give_back(_CALLS, token)
-            if inbox.rest(token, in_any_case=False):
-                return _finished(report, started)
-        elif isinstance(claimed, Wait):
-            runtime.gate.give_back(_CALLS, token)
-            wait_s = min(max(claimed.seconds, _SHORTEST_WAIT_S), _PATIENCE_S)
-            if can_delay:
-                # Not waited for in place: this process can take events in meanwhile. The deliverer keeps its token, and
-                # the wait is far below what the transport gives a message back after.
-                wake(object_name, token, in_s=wait_s)
-                return _finished(report, started)
-            # Celery has RabbitMQ's quorum queues delay nothing that is sent to a direct exchange.
-            time.sleep(wait_s)
-        else:
-            if claimed.wake_another:
-                wake(object_name, claimed.wake_another)
-            _deliver_batch(claimed, inbox, token, report, runtime)
+        if _turn(inbox, token, report, runtime) == "gone":
+            return _finished(report, started)
     inbox.rest(token, in_any_case=True)
     if is_draining():
         sweep_one(object_name, runtime)  # which wakes another worker, if keys are due
     return _finished(report, started)
+
+
+def _turn(inbox: "Inbox", token: str, report: "Report", runtime: "Runtime") -> Literal["on", "gone"]:
+    """Do a step of a bulk job, or claim and deliver a batch; "gone": the deliverer has left."""
+    from pipeline.inbox.claims import Empty, Wait
+
+    can_delay = not is_rabbitmq(runtime.settings.broker_url)
+    more_to_come = can_delay and _is_more_to_come()
+    turn = bulk_turn(inbox, token, report, runtime, more_to_come=more_to_come)
+    if turn != "none":
+        return "gone" if turn == "wait" else "on"
+    claimed = inbox.claim(token, more_to_come=more_to_come)
+    if isinstance(claimed, Empty):
+        runtime.gate.give_back(CALLS, token)
+        return "gone" if inbox.rest(token, in_any_case=False) else "on"
+    if isinstance(claimed, Wait):
+        runtime.gate.give_back(CALLS, token)
+        wait_s = min(max(claimed.seconds, _SHORTEST_WAIT_S), _PATIENCE_S)
+        if can_delay:
+            # Not waited for in place: this process can take events in meanwhile. The deliverer keeps its token, and the
+            # wait is far below what the transport gives a message back after.
+            wake(inbox.object, token, in_s=wait_s)
+            return "gone"
+        # Celery has RabbitMQ's quorum queues delay nothing that is sent to a direct exchange.
+        time.sleep(wait_s)
+        return "on"
+    if claimed.wake_another:
+        wake(inbox.object, claimed.wake_another)
+    _deliver_batch(claimed, inbox, token, report, runtime)
+    return "on"
 
 
 def sweep_one(object_name: str, runtime: "Runtime") -> None:
@@ -103,8 +113,9 @@ def sweep_one(object_name: str, runtime: "Runtime") -> None:
     swept = runtime.inbox(object_name).sweep()
     if swept.returned:
         log.warning("object=%s keys_returned=%d: their worker did not finish", object_name, swept.returned)
-    if swept.wake:
-        wake(object_name, swept.wake)
+    token = swept.wake or runtime.bulk_jobs(object_name).wake()
+    if token:
+        wake(object_name, token)
 
 
 def _is_more_to_come() -> bool:
@@ -124,7 +135,7 @@ def _closed_for(object_name: str, token: str, runtime: "Runtime") -> tuple[float
         runtime.say_once(object_name, f"{paused.reason}; {paused.advice}")
         return _TURN_S, paused.reason
     runtime.say_once(object_name, "")
-    answer = runtime.gate.take(_CALLS, token, object_name, is_urgent=runtime.inbox(object_name).is_urgent())
+    answer = runtime.gate.take(CALLS, token, object_name, is_urgent=runtime.inbox(object_name).is_urgent())
     return (answer.seconds, answer.reason) if isinstance(answer, Wait) else (0.0, "")
 
 
@@ -133,38 +144,12 @@ def _deliver_batch(batch: "Batch", inbox: "Inbox", token: str, report: "Report",
     from pipeline.delivery.report import Report
 
     begun, done = time.monotonic(), Report(report.object)
-    deliverer = Deliverer(
-        inbox,
-        runtime.org,
-        runtime.describes,
-        # The first calls were taken before the claim; what a batch needs beyond them is asked for one by one.
-        may_spend=lambda: done.calls < _CALLS or runtime.gate.spend_one(inbox.object),
-        is_waiting=lambda other, key: runtime.inbox(other).holds(key),
-        is_ending=is_draining,
-        # A write whose answer was lost is given the time that an answer is waited for.
-        uncertain_delay_s=runtime.settings.destination.salesforce.timeout,
-        interruptions=(SoftTimeLimitExceeded, RedisError),
-    )
-    try:
-        paused = deliverer.deliver(batch, done)
-    except SoftTimeLimitExceeded:
-        done.why = "cut short"
-        return
-    finally:
-        _log_batch(batch, done, begun)
-        report.add(done)
-        runtime.gate.give_back(max(0, _CALLS - done.calls), token)
-        runtime.tally.count_batch(len(batch.claims), done)
-        runtime.tally.write(runtime.redis)
-    if paused is None:
-        if done.calls:  # a batch that needed no call has not learned whether the org is well
-            runtime.pause.clear()
-        if done.why:
-            log.warning("object=%s operations wait: %s", inbox.object, done.why)
-        return
-    runtime.pause.close(paused)
-    report.why = paused.reason
-    log.error("object=%s delivery waits: %s %s", inbox.object, paused.reason, paused.advice)
+    with spending(inbox, token, report, done, runtime, keys=len(batch.claims)) as terms:
+        deliverer = Deliverer(inbox, runtime.org, runtime.describes, **terms.for_deliverer)
+        try:
+            terms.paused = deliverer.deliver(batch, done)
+        finally:
+            _log_batch(batch, done, begun)
 
 
 def _finished(report: "Report", started: float) -> "Report":

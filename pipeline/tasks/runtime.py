@@ -6,9 +6,11 @@ from functools import cache
 from celery.utils.log import get_task_logger
 from redis import Redis
 
+from pipeline.inbox.bulk_jobs import BulkBounds, BulkJobs
 from pipeline.inbox.inbox import Bounds, Inbox
 from pipeline.mapping.plan import compile_plan
 from pipeline.metrics.tally import Tally
+from pipeline.salesforce.bulk import Bulk
 from pipeline.salesforce.client import Org
 from pipeline.salesforce.describe import DescribeCache
 from pipeline.salesforce.pause import Pause
@@ -68,6 +70,18 @@ class Runtime:
         if object_name not in self._inboxes:
             self._inboxes[object_name] = Inbox(self.redis, object_name, self._bounds)
         return self._inboxes[object_name]
+
+    def bulk_jobs(self, object_name: str) -> BulkJobs:
+        """Return the bulk jobs of an object."""
+        rules = self.settings.destination.salesforce.assignment_rules
+        # A job can be told which assignment rule to run, and not to run the active one.
+        threshold = 0 if rules is True else self.settings.destination.bulk.threshold
+        return BulkJobs(self.redis, self.inbox(object_name), BulkBounds(threshold=threshold))
+
+    def bulk(self) -> Bulk:
+        """Return the bulk interface of the org."""
+        rules = self.settings.destination.salesforce.assignment_rules
+        return Bulk(self.org, assignment_rule=rules if isinstance(rules, str) else None)
 
     def say_once(self, object_name: str, why: str) -> None:
         """Log why the delivery of an object waits ("": it does not), once in each process until that changes."""

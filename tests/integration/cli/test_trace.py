@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,16 @@ def test_an_event_is_followed_from_the_queue_into_its_record(
     assert len(calls) == 1
     assert re.search(r"object=Lead (POST|PATCH) composite/sobjects answered=20\d ms=\d+$", calls[0])
     assert EMAIL not in caplog.text
+
+
+def test_an_event_in_a_bulk_job_is_in_flight_without_a_lease(environment: Environment) -> None:
+    ingest([identify("m1")], environment.runtime)
+    redis = environment.runtime.redis
+    redis.zadd("pipeline:{Lead}:claims", {f"email={EMAIL}": math.inf})
+    redis.zrem("pipeline:{Lead}:ready", f"email={EMAIL}")
+    (held,) = told("m1")["operations"]
+    assert (held["state"], held["lease"]) == ("in_flight", None)
+    assert "is in a bulk job" in trace("m1").output
 
 
 def test_a_refused_event_says_where_its_dead_letter_is(environment: Environment) -> None:

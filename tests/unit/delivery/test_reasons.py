@@ -22,6 +22,8 @@ def test_a_code_of_the_table_is_its_own_label(code: str) -> None:
         ("no answer to a write that was sent", "no_answer"),
         ("a new Lead needs LastName, Company, which the event lacks", "missing_field"),
         ("no record matches, and an update creates none", "no_match"),
+        ("the bulk job did not get to it", "not_in_bulk_job"),
+        ("there is more to write", "more_to_write"),
         ("the record it points to is on its way", "waits_for_reference"),
         ("quota", "no_call_left"),
         ("Salesforce is unavailable: HTTP 500 UNKNOWN_EXCEPTION", "unavailable"),

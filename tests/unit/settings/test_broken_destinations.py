@@ -24,6 +24,7 @@ BROKEN = [
     ("identify:\n  priority: urgent", 2, "write one of normal, high"),
     ("quota:\n  reserve: -1", 2, "write a whole number of at least 0"),
     ("quota:\n  reserve: 1.5", 2, "is not a whole number; write one such as 1000"),
+    ("bulk:\n  threshold: -1", 2, "write a whole number of at least 0"),
     ("quota:\n  reserve: many", 2, "write one such as 1000"),
     ("quota: 0.8", 1, "write a mapping, with one `key: value` a line"),
     ("linger: 61", 1, "at least 0 and at most 60"),

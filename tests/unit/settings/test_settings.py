@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.destination import Condition, Destination, Group, Identify, Quota, Salesforce, Value
+from pipeline.destination import Bulk, Condition, Destination, Group, Identify, Quota, Salesforce, Value
 from pipeline.errors import ConfigurationError
 from pipeline.settings import (
     broker_sentinels,
@@ -213,6 +213,7 @@ salesforce:
   assignment_rules: 01Q000000000001
   duplicate_rules: allow_save
 quota: {share: 1, reserve: 0, weights: {lead: 3, Invoice__c: 0.5}}
+bulk: {threshold: 50}
 linger: 0
 always_enabled: true
 identify:
@@ -239,6 +240,7 @@ group:
         sandbox="dev", api_version="66.0", assignment_rules="01Q000000000001EAA", duplicate_rules="allow_save"
     )
     assert destination.quota == Quota(share=1, reserve=0, weights={"Lead": 3, "Invoice__c": 0.5})
+    assert destination.bulk == Bulk(threshold=50)
     assert (destination.linger, destination.always_enabled) == (0, True)
     assert destination.identify == Identify(
         default=True,
