@@ -1,7 +1,7 @@
 """What the console's pages show, from plain values."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -9,7 +9,9 @@ from pipeline.console.flow_picture import picture
 from pipeline.console.html import Html, tag
 from pipeline.console.overview import MOST_ROWS, Observed, alerts, calls_per_thousand, per_minute, rows_of, show
 from pipeline.console.plots import FIGURES, plots, steps
+from pipeline.console.trace import _REACHED
 from pipeline.console.words import count, plural, rate, span, without_values
+from pipeline.inbox.trace import State
 from pipeline.inbox.waiting import Waiting
 from pipeline.metrics.history import Row
 from pipeline.metrics.snapshot import Snapshot
@@ -191,3 +193,7 @@ def test_numbers_and_spans_are_short() -> None:
 )
 def test_a_reason_in_a_list_tells_nobody_s_data(reason: str, shown: str) -> None:
     assert without_values(reason) == shown
+
+
+def test_a_trace_has_a_step_for_every_state_of_an_operation() -> None:
+    assert set(_REACHED) == set(get_args(State))
