@@ -55,10 +55,13 @@ format: install  ## apply the style
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
+screenshots: install  ## take the pictures of the console for docs/ anew (needs Chromium)
+	@$(BIN)/python -m tests.screenshots
+
 reference: install  ## write the commands' help into docs/commands.md
 	@$(BIN)/python -m pipeline.cli.reference
 
 clean:  ## remove .venv and caches
 	rm -rf $(VENV) $(VENV)-audit site .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-.PHONY: help install demo test bench conformance test-rabbitmq chaos docs lint audit format reference clean
+.PHONY: help install screenshots demo test bench conformance test-rabbitmq chaos docs lint audit format reference clean

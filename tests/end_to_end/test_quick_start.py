@@ -25,7 +25,7 @@ from pipeline.state_store import connect_from
 connect_from(os.environ).delete("pipeline:{quota}:asked")
 app.send_task("pipeline.sync_quota", queue="upkeep")
 """
-ANY_PORTS = " --redis-port 0 --emulator-port 0 --flower-port 0"
+ANY_PORTS = " --redis-port 0 --emulator-port 0 --flower-port 0 --console-port 0"
 STAYS = re.compile(r"^pipeline (up|worker .*)$", re.MULTILINE)
 # What only looks may be asked until it shows what the page says: delivery takes its moment.
 LOOKS = re.compile(r'^(pipeline (status|trace .*|dead-letters list)|curl -s "[^"]+/records/\w+"|celery .*)$')
