@@ -32,6 +32,7 @@ from pipeline.salesforce.credentials import Credentials
 from pipeline.salesforce.describe import DescribeCache, ObjectDescribe
 from pipeline.salesforce.session import SessionStore
 from pipeline.salesforce.transport import Transport
+from pipeline.tasks.spending import CALLS
 
 MOST_STEPS = 200
 
@@ -532,3 +533,23 @@ def test_keys_of_high_priority_do_not_wait_for_a_job(delivery: Delivery) -> None
     delivery.deliver_batch()
     assert [one["Email"] for one in delivery.records()] == ["urgent@example.com"]
     assert isinstance(delivery.jobs.next("deliverer"), Held)
+
+
+@pytest.mark.parametrize("is_query_cheaper", [True, False])
+def test_a_job_gets_to_its_end_with_no_more_calls_than_a_step_is_given_first(
+    delivery: Delivery, monkeypatch: pytest.MonkeyPatch, is_query_cheaper: bool
+) -> None:
+    monkeypatch.setattr(backlog_module, "is_query_cheaper", lambda records, keys: is_query_cheaper)
+    refused = {"Email": "p3@example.com"}
+    delivery.fault(fault="refuse", match=refused, code="FIELD_CUSTOM_VALIDATION_EXCEPTION", message="no")
+    delivery.inbox.append(people(20))
+    for _ in range(15):
+        before = delivery.report.calls
+        delivery.may_spend = lambda before=before: delivery.report.calls - before < CALLS  # type: ignore[misc]
+        delivery.step()
+        if not delivery.tokens():
+            break
+        time.sleep(0.05)  # the emulated job has ended by then
+    assert delivery.tokens() == []
+    assert (len(delivery.records()), len(dead_letters(delivery.redis, "Lead"))) == (19, 1)
+    assert delivery.report.calls == sum(delivery.calls().values())  # none was taken that was not made
