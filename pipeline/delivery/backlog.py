@@ -357,8 +357,8 @@ class Backlog(Deliverer):
                 self._call(held)
                 self._describes.refresh([self._inbox.object])
         describe = self._calls.described(self._inbox.object)
-        # An aborted job may still be at its last chunk.
-        delay_s = self._uncertain_delay_s if job.state == "Aborted" and job.processed != 0 else 0.0
+        # An aborted job may still be at a chunk, of which it counts no row before its end.
+        delay_s = self._uncertain_delay_s if job.state == "Aborted" else 0.0
         paused: Paused | None = None
         for chunk in self._jobs.claims(held):
             works: list[Work] = []

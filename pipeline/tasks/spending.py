@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 log = get_task_logger(__name__)
 
-# Taken before keys are claimed: a batch is expected to cost two, a lookup and a write; to start a bulk job, or to ask what
-# became of it, takes three, which have to be there at once where calls are so scarce that none is added to these.
+# Taken before keys are claimed. A batch is expected to cost two, a lookup and a write. To start a bulk job takes three,
+# and so does asking what became of it: they have to be there at once where calls are so scarce that none is added.
 CALLS: Final = 3
 
 

@@ -21,7 +21,7 @@ from pipeline.delivery.outcome import Paused
 from pipeline.delivery.report import Report
 from pipeline.delivery.work import Work
 from pipeline.inbox.bulk_jobs import BulkBounds, BulkJobs, Held, JobLost, Row
-from pipeline.inbox.claims import Batch
+from pipeline.inbox.claims import Batch, Empty
 from pipeline.inbox.dead_letters import dead_letters
 from pipeline.inbox.inbox import Bounds, Inbox
 from pipeline.local import wait_until
@@ -49,6 +49,7 @@ class Delivery:
         self.jobs = BulkJobs(redis, self.inbox, BulkBounds(threshold=8, linger_s=0.001))
         self.may_spend: Callable[[], bool] = lambda: True
         self.is_ending: Callable[[], bool] = lambda: False
+        self.uncertain_delay_s = 0.0
         self.report = Report("Lead")
         self.paused: Paused | None = None
 
@@ -62,7 +63,7 @@ class Delivery:
             deliverer="deliverer",
             may_spend=self.may_spend,
             is_ending=self.is_ending,
-            uncertain_delay_s=0.0,
+            uncertain_delay_s=self.uncertain_delay_s,
         )
 
     def next(self) -> Held:
@@ -306,6 +307,18 @@ def test_an_aborted_job_gives_back_what_it_did_not_get_to(delivery: Delivery) ->
     assert delivery.inbox.waiting().backlog == 10
     delivery.deliver_batch()
     assert len(delivery.records()) == 10
+
+
+def test_what_an_aborted_job_may_still_be_writing_is_not_due_at_once(delivery: Delivery) -> None:
+    # A row counts as processed with its whole chunk, so that none does while the first chunk is being written.
+    delivery.limits(bulk_delay_s=3600)
+    delivery.inbox.append(people(10))
+    delivery.reach("running")
+    delivery.org.send([Subrequest("PATCH", f"jobs/ingest/{delivery.note('job')}", {"state": "Aborted"})])
+    delivery.uncertain_delay_s = 60.0
+    delivery.finish()
+    assert delivery.inbox.waiting().backlog == 10
+    assert isinstance(delivery.inbox.claim("deliverer", at_once=True), Empty)
 
 
 def test_a_job_that_is_gone_gives_its_keys_back(delivery: Delivery) -> None:
