@@ -334,12 +334,13 @@ class Backlog(Deliverer):
             if job.failed != 0:
                 self._call(held)
                 outcomes.add(self._bulk.results(held.job, "failedResults"))
-            if kind == "update" and job.processed == rows and job.state == "JobComplete":
+            is_all_done = job.state == "JobComplete" and job.processed == rows and job.failed == len(outcomes)
+            if kind == "update" and is_all_done:
                 outcomes.rest_succeeded = True  # their Ids are known, so the list of them is not worth a call
             elif job.processed is None or job.failed is None or job.processed > job.failed:
                 self._call(held)
                 outcomes.add(self._bulk.results(held.job, "successfulResults"))
-        except (Refused, ValueError) as error:
+        except (Refused, ValueError, KeyError) as error:
             # Results are kept for a week. Without them keys are looked up again, which tells as much.
             if isinstance(error, Refused) and isinstance(of_failure(error), Paused):
                 raise

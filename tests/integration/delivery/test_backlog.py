@@ -27,7 +27,7 @@ from pipeline.inbox.inbox import Bounds, Inbox
 from pipeline.local import wait_until
 from pipeline.operation import Operation
 from pipeline.salesforce.bulk import Bulk
-from pipeline.salesforce.client import Org, Subrequest, create
+from pipeline.salesforce.client import Org, Subrequest, Subresponse, create
 from pipeline.salesforce.credentials import Credentials
 from pipeline.salesforce.describe import DescribeCache, ObjectDescribe
 from pipeline.salesforce.session import SessionStore
@@ -566,3 +566,30 @@ def test_a_job_gets_to_its_end_with_no_more_calls_than_a_step_is_given_first(
     assert delivery.tokens() == []
     assert (len(delivery.records()), len(dead_letters(delivery.redis, "Lead"))) == (19, 1)
     assert delivery.report.calls == sum(delivery.calls().values())  # none was taken that was not made
+
+
+@pytest.mark.parametrize("answered", [[], [{"Id": "x"}], None])
+def test_what_no_result_tells_of_is_not_taken_for_written_and_holds_no_key(
+    delivery: Delivery, monkeypatch: pytest.MonkeyPatch, answered: list[dict[str, str]] | None
+) -> None:
+    for number in range(10):
+        delivery.create(Email=f"p{number}@example.com", Title="before")
+    delivery.fault(
+        fault="refuse", match={"Email": "p3@example.com"}, code="FIELD_CUSTOM_VALIDATION_EXCEPTION", message="no"
+    )
+    delivery.inbox.append(people(10, Title="after"))
+    if answered is None:  # as where something else has answered
+        send = Org.send
+
+        def answer(org: Org, subrequests: Sequence[Subrequest], **options: Any) -> list[Subresponse]:
+            is_asked = subrequests[0].path.endswith("Results")
+            return [Subresponse(200, {})] if is_asked else send(org, subrequests, **options)
+
+        monkeypatch.setattr(Org, "send", answer)
+    else:
+        monkeypatch.setattr(Bulk, "results", lambda *_: iter(answered))
+    delivery.finish()
+    delivery.deliver_batch()
+    assert sorted(one["Title"] for one in delivery.records()) == [*["after"] * 9, "before"]
+    assert len(dead_letters(delivery.redis, "Lead")) == 1
+    assert delivery.inbox.waiting().backlog == 0
