@@ -48,6 +48,7 @@ def send(*, file: BinaryIO, is_again: bool, is_json: bool) -> None:
     with _marks(console, is_file=is_file) as marks:
         before = new_sending() if is_again else marks.read(digest)
         done, malformed = before, 0
+        marks.note(digest, before)  # a run that is killed at once is known as well, with the messageIds it gave
         if before.offset:
             file.seek(before.offset)
         with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:

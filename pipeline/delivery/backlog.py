@@ -40,6 +40,7 @@ _ROWS_A_SECOND: Final = 10_000  # what a job may get done; only decides when the
 _NO_CALL_S: Final = 5.0
 _REFUSED_S: Final = 60.0
 _GONE: Final = 404
+_NOBODY: Final = "nobody"  # is asked for records any more: what has no row by then goes the usual way
 _BEFORE: Final = frozenset({"collecting", "looking"})  # stages in which Salesforce has no job that could write
 # A backlog of which less than this part is fit for a job is not worth one, for this long.
 _WORTH: Final = 4
@@ -124,8 +125,7 @@ class Backlog(Deliverer):
 
     def _call(self, held: Held, calls: int = 1) -> None:
         """Ask for calls, and whether the job is still ours."""
-        for _ in range(calls):
-            self._calls.spend()
+        self._calls.spend(calls)
         self._jobs.keep(held)
 
     # Collecting.
@@ -194,7 +194,8 @@ class Backlog(Deliverer):
         describe = self._calls.described(self._inbox.object)
         names, unknown = tuple(held.notes["names"].split(",")), int(held.notes["unknown"])
         found: Found | None = None
-        if unknown and held.notes.get("asks") != "composite":
+        asks = held.notes.get("asks", "query")
+        if unknown and asks == "query":
             try:
                 if not held.job:
                     self._call(held)
@@ -215,8 +216,9 @@ class Backlog(Deliverer):
                 if isinstance(of_failure(refused), Paused):
                     raise
             if found is None:
-                self._jobs.keep(held, asks="composite")
-        return self._write_rows(held, found)
+                asks = "composite"
+                self._jobs.keep(held, asks=asks)
+        return self._write_rows(held, found, asks=asks)
 
     def _read_found(self, held: Held, names: Sequence[str]) -> Found:
         found = Found(names, self._jobs.keys(held))
@@ -228,7 +230,7 @@ class Backlog(Deliverer):
             if not locator:
                 return found
 
-    def _write_rows(self, held: Held, found: Found | None) -> Paused | None:
+    def _write_rows(self, held: Held, found: Found | None, *, asks: str) -> Paused | None:
         """Write down what each key's row is, then start the job of those that are created, or of those updated."""
         describe = self._calls.described(self._inbox.object)
         rows = Rows()
@@ -242,10 +244,12 @@ class Backlog(Deliverer):
             unknown = [work for work in works if work.needs_lookup and not work.references()]
             if found is not None:
                 found.give(unknown)
-            else:
+            elif asks != _NOBODY:
                 ask(unknown, self._org, partial(self._call, held))
             added = {work.claim.key: rows.add(work) for work in works}
             self._jobs.note_rows(held, {key: row for key, row in added.items() if row is not None})
+        # Where there are no calls left to start with, whoever comes next spends none on asking again.
+        self._jobs.keep(held, asks=_NOBODY)
         kind: Kind = max(rows.keys, key=lambda one: len(rows.keys[one]))
         other: Kind = "update" if kind == "insert" else "insert"
         if not self._is_worth(len(rows.keys[kind])):
@@ -304,6 +308,7 @@ class Backlog(Deliverer):
         self._jobs.hand_over(held, delay_s=0, stage="running")
 
     def _look_after(self, held: Held) -> Paused | None:
+        self._calls.described(self._inbox.object)  # before the calls that are to be made again without it
         self._call(held)
         try:
             job = self._bulk.look(held.job)
@@ -329,12 +334,13 @@ class Backlog(Deliverer):
             if job.failed != 0:
                 self._call(held)
                 outcomes.add(self._bulk.results(held.job, "failedResults"))
-            if kind == "update" and job.processed == rows and job.state == "JobComplete":
+            is_all_done = job.state == "JobComplete" and job.processed == rows and job.failed == len(outcomes)
+            if kind == "update" and is_all_done:
                 outcomes.rest_succeeded = True  # their Ids are known, so the list of them is not worth a call
             elif job.processed is None or job.failed is None or job.processed > job.failed:
                 self._call(held)
                 outcomes.add(self._bulk.results(held.job, "successfulResults"))
-        except (Refused, ValueError) as error:
+        except (Refused, ValueError, KeyError) as error:
             # Results are kept for a week. Without them keys are looked up again, which tells as much.
             if isinstance(error, Refused) and isinstance(of_failure(error), Paused):
                 raise
@@ -348,11 +354,12 @@ class Backlog(Deliverer):
         if job.state == "Failed":
             # A job fails as a whole for a field that the org does not know (any more): collections are told which.
             self._jobs.switch_off()
-            self._call(held)
-            self._describes.refresh([self._inbox.object])
+            with suppress(NoCall):  # they ask for it themselves when they are refused
+                self._call(held)
+                self._describes.refresh([self._inbox.object])
         describe = self._calls.described(self._inbox.object)
-        # An aborted job may still be at its last chunk.
-        delay_s = self._uncertain_delay_s if job.state == "Aborted" and job.processed != 0 else 0.0
+        # An aborted job may still be at a chunk, of which it counts no row before its end.
+        delay_s = self._uncertain_delay_s if job.state == "Aborted" else 0.0
         paused: Paused | None = None
         for chunk in self._jobs.claims(held):
             works: list[Work] = []

@@ -31,8 +31,12 @@ class Outcomes:
         self._results: dict[str | bytes, list[Result]] = {}
         self.rest_succeeded = False  # whether a row without a result of its own was written
 
+    def __len__(self) -> int:
+        """Return how many results there are that no row was given yet."""
+        return sum(map(len, self._results.values()))
+
     def add(self, rows: Iterable[Mapping[str, str]]) -> None:
-        """Take the rows of a result file."""
+        """Take the rows of a result file. Raises KeyError where a column of Salesforce's is missing."""
         for row in rows:
             sent = columns_of(row)
             name = sent.get("Id", row["sf__Id"]) if self._kind == "update" else digest_of(sent)

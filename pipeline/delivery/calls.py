@@ -58,12 +58,15 @@ class Calls:
             return False
         return True
 
-    def spend(self) -> None:
-        """Count a call that is about to be made. Raises NoCall where it may not be."""
-        why_not = "this worker ends" if self._is_ending() else "" if self._may_spend() else "quota"
-        if why_not:
-            raise NoCall(why_not)
-        self._report.calls += 1
+    def spend(self, calls: int = 1) -> None:
+        """Count calls that are about to be made. Raises NoCall, with none of them counted, where not all may be."""
+        before = self._report.calls
+        for _ in range(calls):
+            why_not = "this worker ends" if self._is_ending() else "" if self._may_spend() else "quota"
+            if why_not:
+                self._report.calls = before
+                raise NoCall(why_not)
+            self._report.calls += 1
         self.id = secrets.token_hex(4)
 
     def send(self, org: Org, subrequests: Sequence[Subrequest]) -> list[Subresponse]:

@@ -48,7 +48,7 @@ def waiting(redis: Redis, object_names: Sequence[str]) -> dict[str, Waiting]:
     measured = {}
     for name, (counts, in_flight, dead, ready, claimed) in zip(names, looked_at, strict=True):
         oldest = [entry for _ in (*ready, *claimed) if (entry := next(entries))]
-        arrivals = [int(entry.split(b" ", 1)[0]) for entry in oldest]
+        arrivals = [int(arrival) for entry in oldest if (arrival := entry.split(b" ", 1)[0]).isdigit()]
         figures = {field.decode(): int(count) for field, count in counts.items()}
         measured[name] = Waiting(
             backlog=figures.get("appended", 0) - figures.get("applied", 0) - figures.get("buried", 0),

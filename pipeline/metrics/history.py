@@ -123,8 +123,9 @@ def _changes(snapshot: Snapshot) -> dict[str, int]:
     changed = dict.fromkeys(("created", "updated", "deleted"), 0)
     for name, number in snapshot.totals.items():
         figure, _, rest = name.partition("|")
-        if figure == "records":
-            changed[rest.rpartition("|")[2]] += number
+        change = rest.rpartition("|")[2]
+        if figure == "records" and change in changed:  # a later version may know others
+            changed[change] += number
     return changed
 
 

@@ -83,7 +83,10 @@ class Bulk:
         return _job(self._call(Subrequest("GET", f"jobs/{kind}/{job_id}")))
 
     def results(self, job_id: str, which: Results) -> Iterator[dict[str, str]]:
-        """Return the rows of a result file of a job that has ended: `sf__Id`, `sf__Error` and what was uploaded."""
+        """Return the rows of a result file of a job that has ended: `sf__Id`, `sf__Error` and what was uploaded.
+
+        Raises ValueError where the answer is no such file.
+        """
         return read_rows(_file(self._call(Subrequest("GET", f"jobs/ingest/{job_id}/{which}"))))
 
     def query(self, soql: str) -> Job:
@@ -91,7 +94,10 @@ class Bulk:
         return _job(self._call(Subrequest("POST", "jobs/query", {"operation": "query", "query": soql})))
 
     def page(self, job_id: str, locator: str = "") -> tuple[Iterator[dict[str, str]], str]:
-        """Return a page of a query that is complete, and where the next one begins, "" after the last."""
+        """Return a page of a query that is complete, and where the next one begins, "" after the last.
+
+        Raises ValueError where the answer is no such page.
+        """
         path = f"jobs/query/{job_id}/results?maxRecords={PAGE_ROWS}"
         answer = self._call(Subrequest("GET", path + (f"&locator={quote_plus(locator)}" if locator else "")))
         following = next((one for name, one in answer.headers.items() if name.lower() == "sforce-locator"), "null")
@@ -131,5 +137,5 @@ def _job(answer: Subresponse) -> Job:
 
 def _file(answer: Subresponse) -> bytes:
     if not isinstance(answer.body, bytes):
-        raise NoAnswer(sent=True, why="the answer is not the CSV that was asked for")
+        raise ValueError("the answer is not the CSV that was asked for")  # noqa: TRY004  (as of a CSV that is broken)
     return answer.body

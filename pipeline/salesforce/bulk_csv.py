@@ -103,7 +103,7 @@ def _quoted(cell: str) -> str:
 def read_rows(file: bytes) -> Iterator[dict[str, str]]:
     """Return the rows of a result file, column → cell. Raises ValueError for what is no CSV."""
     try:
-        rows = csv.reader(io.StringIO(file.decode("utf-8-sig"), newline=""), strict=True)
+        rows = csv.reader(io.TextIOWrapper(io.BytesIO(file), "utf-8-sig", newline=""), strict=True)
         header = next(rows, [])
         for row in rows:
             if row:

@@ -12,6 +12,7 @@ from redis.exceptions import RedisError
 
 from pipeline.app import app
 from pipeline.errors import PipelineError
+from pipeline.logs import without_values
 from pipeline.metrics.alive import roles_of, worker_ends, worker_is_alive
 from pipeline.metrics.history import sample
 from pipeline.redis_faults import in_words
@@ -92,18 +93,24 @@ class Sweeper(StartStopStep):
             raise WorkerShutdown(_EXIT_MISCONFIGURED) from None
         node, roles = parent.hostname, roles_of(parent.app.amqp.queues.consume_from)
 
-        def tell() -> None:
+        def measure() -> None:
             worker_is_alive(_runtime().redis, node, roles)
             minute = time.time() // _SAMPLE_EVERY_S
             if minute != self._sampled:
                 sample(_runtime().redis)
                 self._sampled = minute
 
+        def tell() -> None:
+            try:
+                _quietly(measure)
+            except Exception as bug:  # noqa: BLE001  (figures keep no worker from starting, and nothing from being swept)
+                log.error("figures are not kept:\n%s", without_values(bug))  # noqa: TRY400  (a traceback quotes values)
+
         def sweep() -> None:
-            _quietly(tell)
+            tell()
             _quietly(sweep_all)
 
-        _quietly(tell)
+        tell()
         self._entry = parent.timer.call_repeatedly(_SWEEP_EVERY_S, sweep)
 
     def stop(self, parent: Any) -> None:

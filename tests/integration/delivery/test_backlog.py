@@ -21,17 +21,18 @@ from pipeline.delivery.outcome import Paused
 from pipeline.delivery.report import Report
 from pipeline.delivery.work import Work
 from pipeline.inbox.bulk_jobs import BulkBounds, BulkJobs, Held, JobLost, Row
-from pipeline.inbox.claims import Batch
+from pipeline.inbox.claims import Batch, Empty
 from pipeline.inbox.dead_letters import dead_letters
 from pipeline.inbox.inbox import Bounds, Inbox
 from pipeline.local import wait_until
 from pipeline.operation import Operation
 from pipeline.salesforce.bulk import Bulk
-from pipeline.salesforce.client import Org, Subrequest, create
+from pipeline.salesforce.client import Org, Subrequest, Subresponse, create
 from pipeline.salesforce.credentials import Credentials
 from pipeline.salesforce.describe import DescribeCache, ObjectDescribe
 from pipeline.salesforce.session import SessionStore
 from pipeline.salesforce.transport import Transport
+from pipeline.tasks.spending import CALLS
 
 MOST_STEPS = 200
 
@@ -48,6 +49,7 @@ class Delivery:
         self.jobs = BulkJobs(redis, self.inbox, BulkBounds(threshold=8, linger_s=0.001))
         self.may_spend: Callable[[], bool] = lambda: True
         self.is_ending: Callable[[], bool] = lambda: False
+        self.uncertain_delay_s = 0.0
         self.report = Report("Lead")
         self.paused: Paused | None = None
 
@@ -61,7 +63,7 @@ class Delivery:
             deliverer="deliverer",
             may_spend=self.may_spend,
             is_ending=self.is_ending,
-            uncertain_delay_s=0.0,
+            uncertain_delay_s=self.uncertain_delay_s,
         )
 
     def next(self) -> Held:
@@ -307,6 +309,18 @@ def test_an_aborted_job_gives_back_what_it_did_not_get_to(delivery: Delivery) ->
     assert len(delivery.records()) == 10
 
 
+def test_what_an_aborted_job_may_still_be_writing_is_not_due_at_once(delivery: Delivery) -> None:
+    # A row counts as processed with its whole chunk, so that none does while the first chunk is being written.
+    delivery.limits(bulk_delay_s=3600)
+    delivery.inbox.append(people(10))
+    delivery.reach("running")
+    delivery.org.send([Subrequest("PATCH", f"jobs/ingest/{delivery.note('job')}", {"state": "Aborted"})])
+    delivery.uncertain_delay_s = 60.0
+    delivery.finish()
+    assert delivery.inbox.waiting().backlog == 10
+    assert isinstance(delivery.inbox.claim("deliverer", at_once=True), Empty)
+
+
 def test_a_job_that_is_gone_gives_its_keys_back(delivery: Delivery) -> None:
     delivery.inbox.append(people(10))
     delivery.reach("running")
@@ -532,3 +546,50 @@ def test_keys_of_high_priority_do_not_wait_for_a_job(delivery: Delivery) -> None
     delivery.deliver_batch()
     assert [one["Email"] for one in delivery.records()] == ["urgent@example.com"]
     assert isinstance(delivery.jobs.next("deliverer"), Held)
+
+
+@pytest.mark.parametrize("is_query_cheaper", [True, False])
+def test_a_job_gets_to_its_end_with_no_more_calls_than_a_step_is_given_first(
+    delivery: Delivery, monkeypatch: pytest.MonkeyPatch, is_query_cheaper: bool
+) -> None:
+    monkeypatch.setattr(backlog_module, "is_query_cheaper", lambda records, keys: is_query_cheaper)
+    refused = {"Email": "p3@example.com"}
+    delivery.fault(fault="refuse", match=refused, code="FIELD_CUSTOM_VALIDATION_EXCEPTION", message="no")
+    delivery.inbox.append(people(20))
+    for _ in range(15):
+        before = delivery.report.calls
+        delivery.may_spend = lambda before=before: delivery.report.calls - before < CALLS  # type: ignore[misc]
+        delivery.step()
+        if not delivery.tokens():
+            break
+        time.sleep(0.05)  # the emulated job has ended by then
+    assert delivery.tokens() == []
+    assert (len(delivery.records()), len(dead_letters(delivery.redis, "Lead"))) == (19, 1)
+    assert delivery.report.calls == sum(delivery.calls().values())  # none was taken that was not made
+
+
+@pytest.mark.parametrize("answered", [[], [{"Id": "x"}], None])
+def test_what_no_result_tells_of_is_not_taken_for_written_and_holds_no_key(
+    delivery: Delivery, monkeypatch: pytest.MonkeyPatch, answered: list[dict[str, str]] | None
+) -> None:
+    for number in range(10):
+        delivery.create(Email=f"p{number}@example.com", Title="before")
+    delivery.fault(
+        fault="refuse", match={"Email": "p3@example.com"}, code="FIELD_CUSTOM_VALIDATION_EXCEPTION", message="no"
+    )
+    delivery.inbox.append(people(10, Title="after"))
+    if answered is None:  # as where something else has answered
+        send = Org.send
+
+        def answer(org: Org, subrequests: Sequence[Subrequest], **options: Any) -> list[Subresponse]:
+            is_asked = subrequests[0].path.endswith("Results")
+            return [Subresponse(200, {})] if is_asked else send(org, subrequests, **options)
+
+        monkeypatch.setattr(Org, "send", answer)
+    else:
+        monkeypatch.setattr(Bulk, "results", lambda *_: iter(answered))
+    delivery.finish()
+    delivery.deliver_batch()
+    assert sorted(one["Title"] for one in delivery.records()) == [*["after"] * 9, "before"]
+    assert len(dead_letters(delivery.redis, "Lead")) == 1
+    assert delivery.inbox.waiting().backlog == 0

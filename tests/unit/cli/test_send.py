@@ -68,6 +68,23 @@ def test_another_file_of_the_same_name_is_sent(tmp_path: Path, sent: list[list[A
     assert send(write(tmp_path, EVENTS[:1]))["sent"] == 1
 
 
+def test_killed_before_it_noted_anything_it_repeats_no_message_id(
+    tmp_path: Path, sent: list[list[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write(tmp_path, EVENTS)
+
+    def stopped(chunk: list[Any]) -> None:
+        sent.append(chunk)  # the broker has it, and whoever sent it has not heard so
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pipeline.send_events, "delay", stopped)
+    assert CliRunner().invoke(main, ["send", str(file)]).exit_code == 1
+    monkeypatch.setattr(pipeline.send_events, "delay", sent.append)
+    send(file)
+    by_id = {event["messageId"]: event["event"] for chunk in sent for event in chunk}
+    assert list(by_id.values()) == numbers([EVENTS])
+
+
 @pytest.mark.parametrize("is_noted", [True, False])
 def test_stopped_in_the_middle_it_sends_the_rest_and_repeats_no_message_id(
     is_noted: bool, tmp_path: Path, sent: list[list[Any]], monkeypatch: pytest.MonkeyPatch
