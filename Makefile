@@ -20,7 +20,7 @@ demo: install  ## send 2,000 events of the sample through the whole system into 
 	@$(BIN)/pipeline demo
 
 test: install  ## run every test
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+	@$(BIN)/python -m pytest -n 4 --dist loadgroup  # more than cores: the longest tests wait for leases and timeouts
 
 bench: install  ## measure speed, API calls and latency, and write docs/benchmarks.md (FULL=1: in full size, an hour; RUNS=5: targets five times more)
 	@$(BIN)/python benchmarks/run.py $(if $(FULL),--full) $(if $(RUNS),--runs $(RUNS))
