@@ -593,3 +593,39 @@ def test_what_no_result_tells_of_is_not_taken_for_written_and_holds_no_key(
     assert sorted(one["Title"] for one in delivery.records()) == [*["after"] * 9, "before"]
     assert len(dead_letters(delivery.redis, "Lead")) == 1
     assert delivery.inbox.waiting().backlog == 0
+
+
+def test_after_a_worker_went_while_it_collected_batches_take_the_backlog_for_a_while(delivery: Delivery) -> None:
+    delivery.inbox.append(people(10))
+    delivery.next()  # and nothing more is heard of who took it
+    delivery.step()
+    assert delivery.tokens() == []
+    assert delivery.jobs.next("deliverer") == "none"
+    delivery.deliver_batch()
+    assert len(delivery.records()) == 10
+
+
+def test_a_job_that_its_workers_keep_dying_of_before_it_writes_is_given_up(delivery: Delivery) -> None:
+    delivery.inbox.append(people(10))
+    delivery.reach("looking")
+    for _ in range(4):
+        delivery.next()  # and nothing more is heard of who took it
+    delivery.step()
+    assert delivery.tokens() == []
+    assert delivery.jobs.next("deliverer") == "none"
+    delivery.deliver_batch()
+    assert len(delivery.records()) == 10
+
+
+def test_a_job_that_its_workers_keep_dying_of_at_its_end_is_settled_without_its_results(delivery: Delivery) -> None:
+    delivery.inbox.append(people(10))
+    delivery.reach("running")
+    wait_until(lambda: len(delivery.records()) == 10, what="the end of the job")
+    for _ in range(4):
+        delivery.next()
+    asked = delivery.calls()["jobs"]
+    delivery.step()
+    assert (delivery.tokens(), delivery.calls()["jobs"]) == ([], asked + 1)
+    delivery.deliver_batch()  # which finds what was created
+    assert len(delivery.records()) == 10
+    assert delivery.inbox.waiting().backlog == 0
