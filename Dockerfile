@@ -3,8 +3,8 @@ FROM python:3.11-slim AS build
 WORKDIR /build
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY pipeline pipeline
-# Only what production needs: the emulator and the embedded Redis are the `local` extra.
-RUN python -m venv /opt/pipeline && /opt/pipeline/bin/pip install --no-cache-dir --constraint constraints.txt .
+# Only what production needs, the console too: the emulator and the embedded Redis are the `local` extra.
+RUN python -m venv /opt/pipeline && /opt/pipeline/bin/pip install --no-cache-dir --constraint constraints.txt '.[console]'
 
 FROM python:3.11-slim
 # A fixed id, so that volumes keep their owner over rebuilds.

@@ -11,7 +11,7 @@ help:  ## list the targets
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[local,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[local,dev,docs]'
 	@touch $@
 
 install: $(VENV)/.installed  ## set up .venv
@@ -38,6 +38,9 @@ chaos: install  ## 20,000 events while workers are killed, Redis is restarted an
 test-rabbitmq: install  ## the tests of whole systems with RabbitMQ as the broker; installs it (Debian) where missing
 	@$(BIN)/python -m tests.rabbitmq
 
+docs: install  ## build the documentation into site/; fails at a link that leads nowhere
+	@$(BIN)/zensical build --clean --strict
+
 lint: install  ## style and types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -52,10 +55,13 @@ format: install  ## apply the style
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
+screenshots: install  ## take the pictures of the console for docs/ anew (needs Chromium)
+	@$(BIN)/python -m tests.screenshots
+
 reference: install  ## write the commands' help into docs/commands.md
 	@$(BIN)/python -m pipeline.cli.reference
 
 clean:  ## remove .venv and caches
-	rm -rf $(VENV) $(VENV)-audit .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-audit site .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-.PHONY: help install demo test bench conformance test-rabbitmq chaos lint audit format reference clean
+.PHONY: help install screenshots demo test bench conformance test-rabbitmq chaos docs lint audit format reference clean

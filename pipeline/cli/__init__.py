@@ -18,6 +18,7 @@ _COMMANDS = {
     "status": ("status", "Show what waits, what is in flight, and what the quota allows."),
     "trace": ("trace", "Show where one event is, or what became of it."),
     "metrics": ("metrics", "Serve figures of all of it to Prometheus."),
+    "console": ("console", "Serve a page for the people on call: the flow, dead letters, pauses."),
     "dead-letters": ("dead_letters", "Show what could not be delivered and why; retry, export or drop it."),
     "pause": ("pause", "Hold delivery back, of everything or of one object; events are still taken in."),
     "resume": ("pause", "End a pause, and try the org at once."),

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -13,11 +12,9 @@ from pipeline.cli import Failure
 if TYPE_CHECKING:
     from redis import Redis
 
+    from pipeline.inbox.chosen_letters import Choice
     from pipeline.inbox.dead_letters import DeadLetter
 
-_PAGE = 500
-_ID = re.compile(r"(?P<object>\w+)/(?P<place>[0-9]{1,20}-[0-9]{1,20})")
-_MOST_IN_ID = 2**64 - 1  # of either number of a stream's id in Redis
 _AGO = re.compile(r"(?P<number>[0-9]+)\s*(?P<unit>[smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
@@ -40,36 +37,6 @@ class _Time(click.ParamType[datetime]):
         return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """The letters that are named, else those of an object, with words in their reason, buried in a span of time."""
-
-    names: tuple[str, ...] = ()
-    object_name: str | None = None
-    reason: str | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-
-    @property
-    def is_everything(self) -> bool:
-        """Whether nothing limits it."""
-        return self == Choice()
-
-    def letters(self, redis: "Redis") -> "Iterator[DeadLetter]":
-        """Read them, a page at a time, oldest first. Raises Failure for a name that no letter has."""
-        if self.names:
-            return (find(redis, name) for name in self.names)
-        return filter(self._fits, every_dead_letter(redis, self.object_name))
-
-    def _fits(self, letter: "DeadLetter") -> bool:
-        time = datetime.fromtimestamp(letter.time_ms / 1000, UTC)
-        return (
-            (self.reason is None or self.reason.lower() in letter.reason.lower())
-            and (self.since is None or time >= self.since)
-            and (self.until is None or time < self.until)
-        )
-
-
 def filters(command: _Command) -> _Command:
     """Add the options that choose dead letters."""
     for option in (
@@ -82,27 +49,26 @@ def filters(command: _Command) -> _Command:
     return command
 
 
-def every_dead_letter(redis: "Redis", object_name: str | None = None) -> "Iterator[DeadLetter]":
-    """Read the dead letters of one object, or of all and of rejected events, a page at a time, oldest first."""
-    from pipeline.inbox.dead_letters import EVENTS
-    from pipeline.inbox.dead_letters import dead_letters as read_page
-    from pipeline.inbox.inbox import objects
+def chosen(names: tuple[str, ...] = (), **filters: Any) -> "tuple[tuple[str, ...], Choice]":
+    """Return the names that a command was given, and what its options say."""
+    from pipeline.inbox.chosen_letters import Choice
 
-    for name in [object_name] if object_name else [EVENTS, *objects(redis)]:
-        after = "-"
-        while page := read_page(redis, name, after=after, most=_PAGE):
-            yield from page
-            after = page[-1].id
+    return names, Choice(**filters)
+
+
+def letters_of(redis: "Redis", names: tuple[str, ...], choice: "Choice") -> "Iterator[DeadLetter]":
+    """Read the letters that are named, else those that fit. Raises Failure for a name that no letter has."""
+    return (find(redis, name) for name in names) if names else choice.letters(redis)
 
 
 def find(redis: "Redis", name: str) -> "DeadLetter":
     """Read the letter of a name as `list` prints it. Raises Failure, and BadParameter for what is no name."""
-    from pipeline.inbox.dead_letters import find_dead_letter
+    from pipeline.inbox.chosen_letters import find_by_name
 
-    given = _ID.fullmatch(name)
-    if given is None or any(int(number) > _MOST_IN_ID for number in given["place"].split("-")):
-        raise click.BadParameter("an id looks like Lead/1795478781298-0", param_hint="ID")
-    letter = find_dead_letter(redis, given["object"], given["place"])
+    try:
+        letter = find_by_name(redis, name)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="ID") from None
     if letter is None:
         raise Failure(f"there is no dead letter {name}; see `pipeline dead-letters list`")
     return letter

@@ -1,7 +1,6 @@
 """`pipeline dead-letters`: what could not be delivered, why, and what to do with it."""
 
 import json
-from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
 from itertools import islice
@@ -9,14 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.cli.chosen_letters import Choice, filters, find
+from pipeline.cli.chosen_letters import chosen, filters, find, letters_of
 
 if TYPE_CHECKING:
-    from redis import Redis
-
+    from pipeline.inbox.chosen_letters import Choice
     from pipeline.inbox.dead_letters import DeadLetter
-
-_CHUNK = 500  # letters that are moved or deleted at once
 
 
 @click.group(
@@ -41,23 +37,24 @@ def dead_letters() -> None:
 @filters
 @click.option("--limit", default=100, show_default=True, type=click.IntRange(min=1), help="At most so many.")
 @click.option("--json", "is_json", is_flag=True, help="Print one JSON object on the last line.")
-def list_letters(*, limit: int, is_json: bool, **chosen: Any) -> None:
+def list_letters(*, limit: int, is_json: bool, **options: Any) -> None:
     """List dead letters, oldest first: id, time, and the reason in Salesforce's own words where it gave one."""
     from rich.console import Console
     from rich.text import Text
 
     from pipeline.cli.connection import connected
+    from pipeline.inbox.chosen_letters import name_of
 
     with connected() as redis:
-        letters = list(islice(Choice(**chosen).letters(redis), limit + 1))
+        letters = list(islice(letters_of(redis, *chosen(**options)), limit + 1))
     shown = letters[:limit]
     if is_json:
-        rows = [{"id": _name(letter), "time": _time(letter), "reason": letter.reason} for letter in shown]
+        rows = [{"id": name_of(letter), "time": _time(letter), "reason": letter.reason} for letter in shown]
         click.echo(json.dumps({"dead_letters": rows, "more": len(letters) > limit}))
         return
     console = Console(highlight=False)
     for letter in shown:
-        line = Text.assemble((_name(letter), "bold"), (f"  {_time(letter)}  ", "dim"), letter.reason)
+        line = Text.assemble((name_of(letter), "bold"), (f"  {_time(letter)}  ", "dim"), letter.reason)
         console.print(line, soft_wrap=True)
     if not shown:
         click.echo("no dead letters")
@@ -89,7 +86,7 @@ def show(*, letter_id: str) -> None:
 @filters
 @click.option("--all", "is_all", is_flag=True, help="Every dead letter.")
 @click.option("--json", "is_json", is_flag=True, help="Print one JSON object on the last line.")
-def retry(*, is_all: bool, is_json: bool, **chosen: Any) -> None:
+def retry(*, is_all: bool, is_json: bool, **options: Any) -> None:
     """Put dead letters on their way again, once what refused them was mended.
 
     An operation goes back into its record's inbox with the time of its event, so it overwrites nothing newer that was
@@ -99,19 +96,12 @@ def retry(*, is_all: bool, is_json: bool, **chosen: Any) -> None:
     import os
 
     from pipeline.settings import load_settings
-    from pipeline.tasks.retry import Retried, retry_letters
+    from pipeline.tasks.retry import retry_all
     from pipeline.tasks.runtime import Runtime
 
-    choice = _limited(Choice(**chosen), is_all=is_all)
+    names, choice = _limited(*chosen(**options), is_all=is_all)
     runtime = Runtime(load_settings(os.environ))
-    done = Retried()
-    for chunk in _chunks(_until_now(choice, runtime.redis)):
-        part = retry_letters(chunk, runtime)
-        done.moved, done.refused, done.gone = (
-            done.moved + part.moved,
-            done.refused + part.refused,
-            done.gone + part.gone,
-        )
+    done = retry_all(letters_of(runtime.redis, names, choice), runtime)
     if is_json:
         click.echo(json.dumps({"retried": done.moved, "still_refused": done.refused, "gone": done.gone}))
         return
@@ -130,7 +120,7 @@ def retry(*, is_all: bool, is_json: bool, **chosen: Any) -> None:
 )
 @click.argument("names", metavar="[ID]...", nargs=-1)
 @filters
-def export(**chosen: Any) -> None:
+def export(**options: Any) -> None:
     """Print the events of dead letters, one JSON object per line, for `pipeline send`. They are personal data.
 
     The pipeline passes by a message that it has seen, so each event gets a messageId that tells it apart: the old one
@@ -140,7 +130,7 @@ def export(**chosen: Any) -> None:
     from pipeline.cli.connection import connected
 
     with connected() as redis:
-        for letter in Choice(**chosen).letters(redis):
+        for letter in letters_of(redis, *chosen(**options)):
             click.echo(json.dumps(_told_apart(letter), separators=(",", ":")))
 
 
@@ -153,39 +143,25 @@ def export(**chosen: Any) -> None:
 @click.option("--all", "is_all", is_flag=True, help="Every dead letter.")
 @click.option("--yes", "is_sure", is_flag=True, help="Do not ask.")
 @click.option("--json", "is_json", is_flag=True, help="Print one JSON object on the last line.")
-def drop(*, is_all: bool, is_sure: bool, is_json: bool, **chosen: Any) -> None:
+def drop(*, is_all: bool, is_sure: bool, is_json: bool, **options: Any) -> None:
     """Delete dead letters for good, after asking. There is no way back: `export` them first."""
     from pipeline.cli.connection import connected
-    from pipeline.inbox.dead_letters import drop as drop_letters
+    from pipeline.inbox.chosen_letters import drop_all
 
-    choice = _limited(Choice(**chosen), is_all=is_all)
+    names, choice = _limited(*chosen(**options), is_all=is_all)
     with connected() as redis:
-        letters = list(choice.letters(redis))
+        letters = list(letters_of(redis, names, choice))
         if letters and not is_sure:
             click.confirm(f"Delete {len(letters):,} dead letters for good?", abort=True, err=is_json)
-        dropped = 0
-        for chunk in _chunks(letters):
-            for name in dict.fromkeys(letter.object for letter in chunk):
-                dropped += drop_letters(redis, name, [letter for letter in chunk if letter.object == name])
+        dropped = drop_all(redis, letters)
     click.echo(json.dumps({"deleted": dropped}) if is_json else f"{dropped:,} deleted")
 
 
-def _limited(choice: Choice, *, is_all: bool) -> Choice:
-    if choice.is_everything != is_all:
+def _limited(names: tuple[str, ...], choice: "Choice", *, is_all: bool) -> "tuple[tuple[str, ...], Choice]":
+    is_everything = not names and choice.is_everything
+    if is_everything != is_all:
         raise click.UsageError("name dead letters, or choose them by an option; --all stands for every one")
-    return choice
-
-
-def _until_now(choice: Choice, redis: "Redis") -> "Iterator[DeadLetter]":
-    """Read the letters there are now: one that is refused again while others are retried is not retried again."""
-    now_ms = round(datetime.now(UTC).timestamp() * 1000)
-    return (letter for letter in choice.letters(redis) if letter.time_ms <= now_ms)
-
-
-def _chunks(letters: "Iterable[DeadLetter]") -> "Iterator[list[DeadLetter]]":
-    rest = iter(letters)
-    while chunk := list(islice(rest, _CHUNK)):
-        yield chunk
+    return names, choice
 
 
 def _told_apart(letter: "DeadLetter") -> Any:
@@ -195,10 +171,6 @@ def _told_apart(letter: "DeadLetter") -> Any:
     if not isinstance(event, dict) or not is_id(event.get("messageId")):
         return event
     return {**event, "messageId": f"{event['messageId']}+{letter.id}"}
-
-
-def _name(letter: "DeadLetter") -> str:
-    return f"{letter.object}/{letter.id}"
 
 
 def _time(letter: "DeadLetter") -> str:

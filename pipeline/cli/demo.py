@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline.cli import Failure
-from pipeline.cli.chosen_letters import every_dead_letter
 from pipeline.cli.demo_expectation import Verdict, expect, judge, messages
 from pipeline.cli.flow import Flow, observe
 from pipeline.cli.send import chunks, read_events
@@ -154,6 +153,7 @@ def _wait_until_settled(stack: "LocalStack", redis: "Redis", events: Sequence[An
 def _measure(stack: "LocalStack", events: Sequence[Any], seconds: float) -> Result:
     import requests
 
+    from pipeline.inbox.chosen_letters import Choice
     from pipeline.inbox.dead_letters import received
 
     def ask(path: str) -> Any:
@@ -163,7 +163,7 @@ def _measure(stack: "LocalStack", events: Sequence[Any], seconds: float) -> Resu
 
     with stack.redis.client() as redis:
         outcomes = {name: received(redis).get(name, 0) for name in ("accepted", "skipped", "rejected")}
-        dead = [letter.event for letter in every_dead_letter(redis)]
+        dead = [letter.event for letter in Choice().letters(redis)]
     expected = expect(events, dead)
     verdict = judge(expected, {name: ask(f"records/{name}") for name in _OBJECTS})
     return Result(

@@ -36,7 +36,7 @@ def trace(*, message_id: str, is_json: bool) -> None:
     runtime = Runtime(load_settings(os.environ))
     told = find(runtime, message_id)
     if told is None:
-        raise Failure(_unknown(runtime, message_id))
+        raise Failure(why_unknown(runtime, message_id))
     if is_json:
         click.echo(json.dumps(told))
     else:
@@ -61,13 +61,37 @@ def find(runtime: "Runtime", message_id: str) -> dict[str, Any] | None:
 
 def in_words(told: dict[str, Any]) -> list[str]:
     """Return the lines that are shown."""
-    why = told["reason"]
-    lines = [f"{told['outcome']} at {told['received']}" + (f": {_WHY_SKIPPED.get(why, why)}" if why else "")]
+    lines = [message_in_words(told)]
     for one in told["operations"]:
-        lines.append(f"{one['object']} ({one['rule']}): {_WORDS[one['state']](one)}")
+        lines.append(f"{one['object']} ({one['rule']}): {operation_in_words(one)}")
         if one["held_back"] is not None:
             lines.append(f"  held back: {one['held_back']}")
     return lines
+
+
+def message_in_words(told: dict[str, Any]) -> str:
+    """Say what became of the message itself."""
+    why = told["reason"]
+    return f"{told['outcome']} at {told['received']}" + (f": {_WHY_SKIPPED.get(why, why)}" if why else "")
+
+
+def operation_in_words(one: dict[str, Any]) -> str:
+    """Say where one of its operations is."""
+    return _WORDS[one["state"]](one)
+
+
+def why_unknown(runtime: "Runtime", message_id: str) -> str:
+    """Say what it can mean that nothing is known of a message."""
+    from pipeline.inbox.trace import is_known
+
+    if is_known(runtime.redis, message_id):
+        return (
+            "it was taken in, but with `trace: false` in destination.yaml or by an older version: nothing more is known"
+        )
+    return (
+        "no event of this messageId was taken in within the last 24 hours. It may still be in the queue (`pipeline "
+        "status` counts what is), it may never have been sent, or it went under another messageId"
+    )
 
 
 def _message(found: "MessageTrace") -> dict[str, Any]:
@@ -89,19 +113,6 @@ def _held_back(runtime: "Runtime", one: "OperationTrace", closed: str | None) ->
         return None
     paused = runtime.pause.why(one.object)
     return closed if paused is None else f"{paused.reason}; {paused.advice}"
-
-
-def _unknown(runtime: "Runtime", message_id: str) -> str:
-    from pipeline.inbox.trace import is_known
-
-    if is_known(runtime.redis, message_id):
-        return (
-            "it was taken in, but with `trace: false` in destination.yaml or by an older version: nothing more is known"
-        )
-    return (
-        "no event of this messageId was taken in within the last 24 hours. It may still be in the queue (`pipeline "
-        "status` counts what is), it may never have been sent, or it went under another messageId"
-    )
 
 
 def _waiting(one: dict[str, Any]) -> str:

@@ -24,7 +24,7 @@ _OURS = ("PIPELINE_", "SALESFORCE_", "FLOWER_")
 _LOOK_EVERY_S = 0.1
 _EMULATED = "the emulated org"
 # Where each listens if nobody says otherwise; Redis is where a producer looks that was told nothing else.
-_PORTS = {"redis": 6379, "emulator": 8080, "flower": 5555}
+_PORTS = {"redis": 6379, "emulator": 8080, "flower": 5555, "console": 8081}
 
 _EVENT = (
     '{"type": "identify", "userId": "u1", "traits": {"email": "ada@example.com", "lastName": "Lovelace"},'
@@ -53,15 +53,16 @@ def _port(name: str, what: str) -> "Callable[[_Command], _Command]":
 @_port("redis", "Redis")
 @_port("emulator", "the emulated org")
 @_port("flower", "Flower")
+@_port("console", "the console")
 @click.option("--json", "is_json", is_flag=True, help="Print the addresses as one JSON object; the rest on stderr.")
 def up(*, folder: Path, concurrency: int, is_json: bool, **ports: int | None) -> None:
     """Run the whole system on this machine until Ctrl-C or SIGTERM.
 
     Starts a Redis server that keeps its data, an emulated org, a worker that takes events in, one that delivers them,
-    beat and Flower; shows their logs; starts again what ends by itself. Where PIPELINE_REDIS_URL is set that Redis is
-    used, and where SALESFORCE_ variables are set that org. Told to stop, it lets the workers finish what they hold;
-    told again, it stops at once, and what they held goes on with the next start. Exit code 0 if everything ended by
-    itself when told to; 1 if something could not be started or had to be killed.
+    beat, Flower and the console; shows their logs; starts again what ends by itself. Where PIPELINE_REDIS_URL is set
+    that Redis is used, and where SALESFORCE_ variables are set that org. Told to stop, it lets the workers finish what
+    they hold; told again, it stops at once, and what they held goes on with the next start. Exit code 0 if everything
+    ended by itself when told to; 1 if something could not be started or had to be killed.
     """
     from rich.console import Console
 
@@ -102,9 +103,13 @@ def up(*, folder: Path, concurrency: int, is_json: bool, **ports: int | None) ->
 
 def _pages(folder: Path, ports: "Mapping[str, int | None]") -> "list[Page]":
     """Return what is served beside the workers; another command that takes --address and --port is one more Page."""
-    from pipeline.local import flower
+    from pipeline.cli.console import missing
+    from pipeline.local import console, flower
 
-    return [flower("--state", str(folder.absolute() / "flower"), port=_free_port(ports["flower_port"], "flower"))]
+    pages = [flower("--state", str(folder.absolute() / "flower"), port=_free_port(ports["flower_port"], "flower"))]
+    if not missing():  # whoever has a Redis and an org may have installed neither of the extras
+        pages.append(console(port=_free_port(ports["console_port"], "console")))
+    return pages
 
 
 def _run(stack: "LocalStack", screen: "LogScreen", folder: Path, *, is_json: bool) -> None:
@@ -156,6 +161,8 @@ def _show_what_next(stack: "LocalStack", screen: "LogScreen", folder: Path, *, i
     if "emulator" in stack.addresses:
         lines.append(f"  {stack.addresses['emulator']}   the org: its records, the API calls, faults")
     lines.append(f"  {stack.addresses['flower']}   Flower: workers, queues, tasks and what they did")
+    if "console" in stack.addresses:
+        lines.append(f"  {stack.addresses['console']}   the console: the flow, dead letters, traces, pauses")
     lines += ["", f"Ctrl-C stops everything; what waits is kept in {folder}.", ""]
     screen.console.print("\n".join(lines), markup=False, soft_wrap=True)
 

@@ -78,7 +78,8 @@ class Calls:
         finally:
             resources = ",".join(dict.fromkeys(f"{one.method} {one.resource}" for one in subrequests))
             ms = round((time.monotonic() - begun) * 1000)
-            log.info("call=%s object=%s %s answered=%s ms=%d", self.id, self._inbox.object, resources, answered, ms)
+            told = (self._token[:8], self.id, self._inbox.object, resources, answered, ms)
+            log.info("batch=%s call=%s object=%s %s answered=%s ms=%d", *told)
         return answers
 
     def close(self, works: Iterable[Work], no_call: NoCall) -> None:

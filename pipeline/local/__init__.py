@@ -7,7 +7,7 @@ there. The server and the emulator come with the `local` extra.
 
 from pipeline.local.keeper import Keeper
 from pipeline.local.log_reader import LogReader
-from pipeline.local.pages import Page, flower
+from pipeline.local.pages import Page, console, flower
 from pipeline.local.redis_server import LocalRedis, free_port, is_port_free
 from pipeline.local.service import (
     LOOPBACK,
@@ -32,6 +32,7 @@ __all__ = [
     "ServiceFailed",
     "clean_environment",
     "connect_producer",
+    "console",
     "emulator_service",
     "ending_on_sigterm",
     "flower",

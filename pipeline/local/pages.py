@@ -32,6 +32,11 @@ def flower(*options: str, port: int = 0) -> Page:
     return Page(name="flower", port=port, options=options, ready_path="/healthcheck")
 
 
+def console(*, port: int = 0) -> Page:
+    """Return the console; it asks for a password where PIPELINE_CONSOLE_PASSWORD is set."""
+    return Page(name="console", port=port, ready_path="/health")
+
+
 def _answers(url: str) -> bool:
     try:
         with urllib.request.urlopen(url, timeout=1) as response:  # noqa: S310  (our own loopback address)

@@ -1,7 +1,8 @@
 """Signs of life: which workers were heard of lately, and when beat was."""
 
 from collections.abc import Iterable
-from typing import Any, Final, Literal, TypeAlias
+from dataclasses import dataclass
+from typing import Any, Final, Literal, TypeAlias, cast
 
 from redis import Redis
 
@@ -31,6 +32,22 @@ def beat_is_alive(redis: Any) -> None:
     """Take note that beat is there, on whichever client it has."""
     seconds, _ = redis.time()
     redis.set(BEAT, seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """When a worker was last heard of, Unix time in seconds."""
+
+    node: str
+    role: str
+    at_s: float
+
+
+def heard(redis: Redis) -> list[Heard]:
+    """Return what was heard of last: workers that are there, and those that fell silent when all did."""
+    read = cast("list[tuple[bytes, float]]", redis.zrange(WORKERS, 0, -1, withscores=True))
+    split = ((member.decode().partition("|"), at_s) for member, at_s in read)
+    return sorted((Heard(node, role, at_s) for (role, _, node), at_s in split), key=lambda one: (one.node, one.role))
 
 
 def roles_of(queues: Iterable[str]) -> list[Role]:

@@ -157,11 +157,13 @@ def wake(object_name: str, token: str, *, in_s: float | None = None) -> None:
 def queued(queue: str = INGEST_QUEUE) -> int:
     """Count the messages that wait in a queue of the broker, which may be another server than the state's."""
     # RabbitMQ closes a channel that asks for a queue it does not have, so the channel is nobody else's.
-    with app.connection_or_acquire() as connection, connection.channel() as channel:
-        try:
-            return int(channel.queue_declare(queue, passive=True).message_count)
-        except connection.channel_errors:  # Redis knows no empty queue
-            return 0
+    with app.connection_or_acquire() as connection:
+        connection.connect()  # one that was lost is closed, and stays so in the pool
+        with connection.channel() as channel:
+            try:
+                return int(channel.queue_declare(queue, passive=True).message_count)
+            except connection.channel_errors:  # Redis knows no empty queue
+                return 0
 
 
 def plan(event: Any, received_ms: int, runtime: "Runtime") -> "tuple[Receipt, list[Operation]]":

@@ -2,7 +2,7 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,18 @@ class Retried:
     moved: int = 0
     refused: int = 0
     gone: int = 0
+
+
+def retry_all(letters: "Iterable[DeadLetter]", runtime: "Runtime") -> Retried:
+    """Put on their way again the letters there are now: one that is refused anew meanwhile is not retried again."""
+    from pipeline.inbox.chosen_letters import chunks
+
+    now_ms = time.time_ns() // 1_000_000
+    done = Retried()
+    for chunk in chunks(letter for letter in letters if letter.time_ms <= now_ms):
+        part = retry_letters(chunk, runtime)
+        done = Retried(done.moved + part.moved, done.refused + part.refused, done.gone + part.gone)
+    return done
 
 
 def retry_letters(letters: "Sequence[DeadLetter]", runtime: "Runtime") -> Retried:

@@ -12,8 +12,8 @@ from kombu.exceptions import OperationalError
 from redis import Redis, RedisError
 
 from pipeline import send_event, send_events
-from pipeline.cli.chosen_letters import every_dead_letter
 from pipeline.cli.flow import observe
+from pipeline.inbox.chosen_letters import Choice
 from pipeline.inbox.inbox import Inbox
 from pipeline.local import LocalStack, connect_producer
 from tests.chaos import weather
@@ -152,7 +152,7 @@ def _measure(stack: LocalStack, story: Story, seed: int, done: weather.Done, sec
 
     org = {name: ask(f"records/{name}") for name in KEY_FIELD}
     with stack.redis.client() as redis:
-        buried = [letter.event["messageId"] for letter in every_dead_letter(redis)]
+        buried = [letter.event["messageId"] for letter in Choice().letters(redis)]
         repeated = sum(Inbox(redis, name).counts().get("repeated", 0) for name in KEY_FIELD)
     return Result(
         seed=seed,

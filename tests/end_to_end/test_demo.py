@@ -68,6 +68,12 @@ def test_the_sample_ends_with_one_record_per_key_at_a_fraction_of_the_calls(tmp_
     assert result["api_calls_per_event"] == pytest.approx(result["api_calls"] / len(events), abs=1e-5)
     assert result["api_calls_per_event"] <= 0.05
     assert list((tmp_path / "temporary").iterdir()) == []
+    for page in (repository / "README.md", repository / "docs" / "quick-start.md"):
+        text = page.read_text(encoding="utf-8")
+        for name, records in result["records"].items():
+            assert f" {records} │ {name} records " in text
+        told = f" {len(events):,} │ events: {result['accepted']:,} accepted, {result['skipped']:,} skipped "
+        assert told in text
 
 
 def test_bad_input_is_rejected_and_stops_nothing(tmp_path: Path) -> None:

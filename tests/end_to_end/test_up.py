@@ -19,7 +19,7 @@ from celery import Celery
 from pipeline.inbox.dead_letters import received
 from pipeline.local import clean_environment, pipeline_command, wait_until
 
-ANY_PORTS = ("--redis-port", "0", "--emulator-port", "0", "--flower-port", "0")
+ANY_PORTS = ("--redis-port", "0", "--emulator-port", "0", "--flower-port", "0", "--console-port", "0")
 PERSONAL = ("ada@example.com", "Lovelace", "u1")
 
 
@@ -88,7 +88,7 @@ def test_it_runs_shows_starts_again_stops_and_keeps_its_data(
     start_up: Callable[[], Up], tmp_path: Path, repository: Path
 ) -> None:
     up = start_up()
-    for name in ("redis", "emulator", "ingest", "delivery", "beat", "flower"):
+    for name in ("redis", "emulator", "ingest", "delivery", "beat", "flower", "console"):
         assert re.search(rf"^{name} +│ ready", up.shown, re.MULTILINE), name
     assert "\x1b[" not in up.shown  # no colours in a file
 
@@ -149,7 +149,7 @@ def send_as_somebody_who_knows_only_names(up: Up) -> None:
 
 def follow_what_it_says(up: Up) -> None:
     sourced, send, status, *pages = [line.strip() for line in up.shown.splitlines() if line.startswith("  ")]
-    assert [page.split()[0] for page in pages] == [up.addresses["emulator"], up.addresses["flower"]]
+    assert [page.split()[0] for page in pages] == [up.addresses[name] for name in ("emulator", "flower", "console")]
     script = f'pipeline() {{ {shlex.join(pipeline_command())} "$@"; }}\n{sourced}\n{send}\n{status}'
     done = subprocess.run(
         ["bash", "-ec", script], env=up.environment, cwd=up.folder, capture_output=True, text=True, check=True

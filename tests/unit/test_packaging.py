@@ -168,6 +168,8 @@ def test_the_package_ships_what_it_reads_at_run_time() -> None:
         ("pipeline.data", "sdk_events.jsonl"),
         ("pipeline.cli", "demo.yaml"),
         ("pipeline.metrics", "sample.lua"),
+        ("pipeline.console", "console.css"),
+        ("pipeline.console", "console.js"),
         ("pipeline", "py.typed"),
     ]:
         assert (files(package) / name).is_file(), name

@@ -20,6 +20,7 @@ ALLOWED = {
     "review": {"events", "mapping", "inbox", "delivery", "salesforce"},
     "metrics": {"inbox", "delivery", "salesforce", "version"},
     "tasks": {"events", "mapping", "inbox", "delivery", "salesforce", "metrics"},
+    "console": {"events", "inbox", "delivery", "salesforce", "metrics", "tasks", "cli", "redis_faults", "settings"},
     "emulator": set(),
     "local": set(),
 }

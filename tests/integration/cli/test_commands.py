@@ -14,8 +14,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from pipeline.cli import EXIT_CODES, main
-from pipeline.cli.chosen_letters import every_dead_letter
 from pipeline.cli.reference import HEADING, commands, markdown
+from pipeline.inbox.chosen_letters import Choice
 from tests.integration.environment import Environment
 
 PAGE = (Path(__file__).parents[3] / "docs" / "commands.md").read_text(encoding="utf-8")
@@ -62,7 +62,7 @@ def run_example(line: str, environment: Environment, folder: Path) -> Result:
     invalid = {"type": "identify", "messageId": "m2", "integrations": {"Salesforce": True}}
     environment.destination(DESTINATION)
     environment.deliver_all(EVENT, invalid)
-    (letter,) = every_dead_letter(environment.redis)
+    (letter,) = Choice().letters(environment.redis)
     named = [re.sub(r"^\w+/[0-9-]+$", f"{letter.object}/{letter.id}", word) for word in words]
     return CliRunner().invoke(main, named, input=json.dumps(EVENT) if "-" in words else "y\n")
 

@@ -69,8 +69,8 @@ def test_the_line_of_the_status_that_it_shows_is_what_a_missing_field_gives(envi
 
 def test_a_read_result_is_had_as_it_says(environment: Environment) -> None:
     text = section("Reading records")
-    (destination,) = re.findall(r"^```yaml destination\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    (event,) = re.findall(r"^```json event\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    (destination,) = re.findall(r'^```yaml title="destination"\n(.*?)^```', text, re.MULTILINE | re.DOTALL)
+    (event,) = re.findall(r'^```json title="event"\n(.*?)^```', text, re.MULTILINE | re.DOTALL)
     (example,) = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     environment.destination("always_enabled: true\n" + destination)
     environment.create("Contact", LastName="Lovelace", Email="ada@example.com", Title="Countess")

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.emulator import browser
-from tests.integration.emulator.browser import Browser
+from tests import browser
+from tests.browser import Browser
 from tests.integration.emulator.test_page import HOSTILE, Org
 
 pytestmark = pytest.mark.skipif(

@@ -12,12 +12,10 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from pipeline.cli import _COMMANDS, main
+from pipeline.cli import main
 
 ROOT = Path(__file__).resolve().parents[3]
 KUBERNETES, SYSTEMD = ROOT / "deploy" / "kubernetes", ROOT / "deploy" / "systemd"
-# Commands that these files run and that may be installed apart; where they are, they are checked as the others.
-APART = {"metrics", "console"}
 SECRET = re.compile(r"PASSWORD|SECRET|TOKEN|AUTH|_KEY")
 IMAGE = "event-pipeline-salesforce"
 
@@ -56,8 +54,6 @@ def commands() -> Iterator[Any]:
 
 @pytest.mark.parametrize("command", [*commands()])
 def test_what_is_run_is_a_command_with_options_that_exist(command: list[str]) -> None:
-    if command[0] in APART - set(_COMMANDS):
-        return
     # `--help` after the options: click checks what stands before it, and then runs nothing.
     asked = CliRunner().invoke(main, [*command, "--help"])
     assert asked.exit_code == 0, asked.output

@@ -22,7 +22,7 @@ from pipeline.settings.file import parse_destination
 from pipeline.settings.json_schema import json_schema
 
 TEXT = (Path(__file__).parents[3] / "docs" / "mapping.md").read_text(encoding="utf-8")
-BLOCK = re.compile(r"^```(?:yaml|json) (destination|event|writes)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r'^```(?:yaml|json) title="(destination|event|writes)"\n(.*?)^```', re.MULTILINE | re.DOTALL)
 # What the examples expect of the org beyond its standard fields.
 CUSTOM: list[dict[str, Any]] = [
     {"name": "plan__c", "type": "string", "length": 40},
@@ -44,9 +44,7 @@ class Example:
 def examples() -> list[Example]:
     found = []
     destination = event = ""
-    for kind, text in re.findall(
-        r"^```(?:yaml|json) (destination|event|writes)\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL
-    ):
+    for kind, text in BLOCK.findall(TEXT):
         if kind == "destination":
             destination = text
         elif kind == "event":
@@ -82,7 +80,11 @@ def test_an_example_of_the_reference_is_true(example: Example, describes: dict[s
 
 
 def test_the_reference_has_examples() -> None:
-    assert len(examples()) == TEXT.count("```json event") == TEXT.count("```json writes") >= 12
+    assert len(examples()) == TEXT.count('```json title="event"') == TEXT.count('```json title="writes"') >= 12
+
+
+def test_no_block_has_a_title_that_the_site_cannot_read() -> None:
+    assert re.findall(r"^```\w+ +\w+$", TEXT, re.MULTILINE) == []  # it is title="event"
 
 
 @pytest.mark.parametrize(("table", "column"), [(LEAD, 2), (CONTACT, 3)], ids=["Lead", "Contact"])

@@ -4,6 +4,7 @@ https://chromedevtools.github.io/devtools-protocol/ says what the commands mean.
 JSON, each ended by a zero byte, to the browser on file descriptor 3 and from it on 4.
 """
 
+import base64
 import contextlib
 import json
 import os
@@ -151,13 +152,35 @@ class Browser:
         self.read(f"document.querySelector({json.dumps(selector)}).select()")
         self._send("Input.insertText", text=text)
 
-    def prefer_dark(self) -> None:
-        """Say that the system is set to dark colours."""
-        self._send("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark"}])
+    def press(self, key: str, code: int) -> None:
+        """Press and release a key, by its name and its Windows key code, as ("Tab", 9)."""
+        for kind in ("keyDown", "keyUp"):
+            self._send("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code)
 
-    def resize(self, *, width: int, height: int) -> None:
+    def forget(self) -> None:
+        """Forget all cookies."""
+        self._send("Network.clearBrowserCookies")
+
+    def run_scripts(self, *, is_on: bool) -> None:
+        """Say whether pages may run scripts from now on."""
+        self._send("Emulation.setScriptExecutionDisabled", value=not is_on)
+
+    def prefer_dark(self, *, is_dark: bool = True) -> None:
+        """Say that the system is set to dark colours, or to light ones."""
+        value = "dark" if is_dark else "light"
+        self._send("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": value}])
+
+    def resize(self, *, width: int, height: int, is_mobile: bool = True) -> None:
         """Give the window a size in CSS pixels."""
-        self._send("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=True)
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": is_mobile}
+        self._send("Emulation.setDeviceMetricsOverride", **size)
+
+    def picture(self, *, most_height: float = float("inf")) -> bytes:
+        """Return the page from its top, as long as it is or at most so high, as a PNG."""
+        size = self._send("Page.getLayoutMetrics")["cssContentSize"]
+        clip = {"x": 0, "y": 0, "width": size["width"], "height": min(size["height"], most_height), "scale": 1}
+        taken = self._send("Page.captureScreenshot", format="png", captureBeyondViewport=True, clip=clip)
+        return base64.b64decode(taken["data"])
 
     def _leave(self, act: Callable[[], object]) -> None:
         loads = self._loads
