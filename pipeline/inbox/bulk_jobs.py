@@ -130,6 +130,10 @@ class BulkJobs:
         stage: Any = notes.get("stage", "collecting")
         return Held(found, worker, stage, int(notes.get("since_ms", 0)), taken_from, notes)
 
+    def are_there(self) -> bool:
+        """Tell whether the object has a job, whoever has it."""
+        return bool(self._redis.exists(self._base + "bulk"))
+
     def hold(self, held: Held, keys: Iterable[str]) -> int:
         """Give keys that were claimed under the job's token to the job; returns how many it got."""
         count = int(_hold(self._redis, self._base, held.token, held.worker, self._lease_ms, *keys))

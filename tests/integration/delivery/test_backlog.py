@@ -32,7 +32,7 @@ from pipeline.salesforce.credentials import Credentials
 from pipeline.salesforce.describe import DescribeCache, ObjectDescribe
 from pipeline.salesforce.session import SessionStore
 from pipeline.salesforce.transport import Transport
-from pipeline.tasks.spending import CALLS
+from pipeline.tasks.spending import CALLS_OF_JOB
 
 MOST_STEPS = 200
 
@@ -558,7 +558,7 @@ def test_a_job_gets_to_its_end_with_no_more_calls_than_a_step_is_given_first(
     delivery.inbox.append(people(20))
     for _ in range(15):
         before = delivery.report.calls
-        delivery.may_spend = lambda before=before: delivery.report.calls - before < CALLS  # type: ignore[misc]
+        delivery.may_spend = lambda before=before: delivery.report.calls - before < CALLS_OF_JOB  # type: ignore[misc]
         delivery.step()
         if not delivery.tokens():
             break
