@@ -82,6 +82,10 @@ class Backlog(Deliverer):
             case "collecting" if not held.notes:
                 return self._collect(held)
             case "collecting":
+                self._jobs.switch_off(for_s=_NOT_WORTH_FOR_S)
+                self._abandon(held)
+            case "looking" if held.is_deadly:
+                self._jobs.switch_off()
                 self._abandon(held)
             case "looking":
                 return self._look(held)
@@ -326,7 +330,7 @@ class Backlog(Deliverer):
 
     def _outcomes(self, held: Held, job: Job) -> Outcomes:
         """Ask what became of the rows, where there is anything to ask for."""
-        if job.processed == 0:
+        if job.processed == 0 or held.is_deadly:
             return NO_RESULTS
         rows, kind = int(held.notes["rows"]), held.notes["kind"]
         outcomes = Outcomes(kind)

@@ -33,6 +33,8 @@ for i = 7, #ARGV, 4 do
       -- A key that waits for a retry goes on waiting: its lost write may still be carried out.
       if due and due > 0 and due <= now then redis.call('ZADD', base .. 'ready', now - ahead, key) end
       redis.call('ZADD', base .. 'ready', 'NX', now, key)
+    elseif ARGV[i + 3] == '1' then
+      redis.call('SADD', base .. 'urgent', key) -- until the claim has ended
     end
     appended = appended + 1
   else

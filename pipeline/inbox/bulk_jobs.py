@@ -2,7 +2,8 @@
 
 Keys below `pipeline:{<Object>}:`; every change is one Lua script, in which the concurrency argument stands.
     bulk                sorted set: token of a job → when it is to be looked at, or its worker's lease ends, Unix ms
-    bulk:<token>        hash: stage, since_ms, worker (the token of who has it, or ""), kind, job (Salesforce's id), …
+    bulk:<token>        hash: stage, since_ms, worker (the token of who has it, or ""), deaths (workers whose lease was
+                        over), kind, job (Salesforce's id), …
     bulk:<token>:keys   list: the record keys it holds, locked under its token without an end
     bulk:<token>:rows   hash: record key → "operations:kind:record Id" of its row
     bulk_left           set for a while after a job began, so that the next one is a large one
@@ -28,6 +29,7 @@ _next, _hold, _save, _rows, _claims, _part, _split, _wake = (
 Stage: TypeAlias = Literal["collecting", "looking", "uploading", "running"]
 CHUNK: Final = 1000  # keys of one script call, so that none holds Redis up
 _OFF_S: Final = 3600.0
+_MOST_DEATHS: Final = 3
 _WAIT_MS: Final = 2000  # as often as workers sweep
 
 
@@ -61,6 +63,11 @@ class Held:
     def job(self) -> str:
         """The id of the job at Salesforce, "" before there is one."""
         return self.notes.get("job", "")
+
+    @property
+    def is_deadly(self) -> bool:
+        """Whether so many workers went while they had it that it may be too much for any, as in memory."""
+        return int(self.notes.get("deaths", 0)) >= _MOST_DEATHS
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +129,10 @@ class BulkJobs:
         notes = dict(zip(told[::2], told[1::2], strict=True))
         stage: Any = notes.get("stage", "collecting")
         return Held(found, worker, stage, int(notes.get("since_ms", 0)), taken_from, notes)
+
+    def are_there(self) -> bool:
+        """Tell whether the object has a job, whoever has it."""
+        return bool(self._redis.exists(self._base + "bulk"))
 
     def hold(self, held: Held, keys: Iterable[str]) -> int:
         """Give keys that were claimed under the job's token to the job; returns how many it got."""

@@ -32,8 +32,9 @@ end
 local due = redis.call('ZRANGE', jobs, '-inf', now, 'BYSCORE', 'LIMIT', 0, 1)[1]
 if due then
   local job = base .. 'bulk:' .. due
-  local found = redis.call('HGETALL', job)
   local before = redis.call('HGET', job, 'worker') or ''
+  if before ~= '' then redis.call('HINCRBY', job, 'deaths', 1) end
+  local found = redis.call('HGETALL', job)
   redis.call('HSET', job, 'worker', worker)
   redis.call('ZADD', jobs, now + lease, due)
   return {'job', due, before, unpack(found)}

@@ -45,6 +45,7 @@ end
 most_of_key = math.max(most_of_key, math.min(10 * most_of_key, math.floor(most_in_all / due)))
 
 local batch, taken, passed_by = {'batch', 0}, 0, 0
+local has_urgent = redis.call('EXISTS', base .. 'urgent') == 1
 -- Keys that share a match value with a claimed one stay ready; looking at twice the batch passes them by.
 for _, key in ipairs(redis.call('ZRANGE', base .. 'ready', '-inf', now, 'BYSCORE', 'LIMIT', 0, 2 * most)) do
   if #batch - 2 >= most or taken >= most_in_all then break end
@@ -60,6 +61,7 @@ for _, key in ipairs(redis.call('ZRANGE', base .. 'ready', '-inf', now, 'BYSCORE
   if free then
     for _, lock in ipairs(locks) do redis.call('SET', lock, token, 'PX', lease) end
     redis.call('ZREM', base .. 'ready', key)
+    if has_urgent then redis.call('SREM', base .. 'urgent', key) end
     redis.call('ZADD', base .. 'claims', now + lease, key)
     local operations = redis.call('LRANGE', base .. 'inbox:' .. key, 0, most_of_key - 1)
     taken = taken + #operations

@@ -59,7 +59,11 @@ for i = 4, #ARGV do
       if settled.attempt then redis.call('HINCRBY', base .. 'attempts', key, 1) end
     else
       redis.call('HDEL', base .. 'attempts', key)
-      if redis.call('EXISTS', inbox) == 1 then redis.call('ZADD', base .. 'ready', now, key) end
+      if redis.call('EXISTS', inbox) == 1 then
+        -- What came with high priority meanwhile goes before all others; see append.lua.
+        local ahead = redis.call('SREM', base .. 'urgent', key) == 1 and 1e13 or 0
+        redis.call('ZADD', base .. 'ready', now - ahead, key)
+      end
     end
     applied = applied + settled.taken - #kept - #settled.bury
     buried = buried + #settled.bury

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Literal
 
 from celery.utils.log import get_task_logger
 
-from pipeline.tasks.spending import CALLS, spending
+from pipeline.tasks.spending import spending
 
 if TYPE_CHECKING:
     from pipeline.delivery.report import Report
@@ -15,11 +15,11 @@ log = get_task_logger(__name__)
 
 
 def bulk_turn(
-    inbox: "Inbox", token: str, report: "Report", runtime: "Runtime", *, more_to_come: bool
+    inbox: "Inbox", token: str, report: "Report", runtime: "Runtime", *, more_to_come: bool, taken: int
 ) -> Literal["worked", "wait", "none"]:
     """Take the step of a bulk job that is due, or begin one; "wait": the backlog is for a job that leaves a bit later.
 
-    The calls of a batch have been taken before; whatever is not spent on a job is given back, but for "none".
+    `taken` calls have been granted before; whatever is not spent on a job is given back, but for "none".
     """
     from pipeline.delivery.backlog import Backlog
     from pipeline.delivery.report import Report
@@ -29,12 +29,12 @@ def bulk_turn(
     if held == "none":
         return "none"
     if held == "wait":
-        runtime.gate.give_back(CALLS, token)
+        runtime.gate.give_back(taken, token)
         return "wait"
     if held.taken_from:
         log.warning("object=%s a bulk job goes on (%s): its worker did not finish", inbox.object, held.stage)
     done = Report(report.object)
-    with spending(inbox, token, report, done, runtime, keys=0) as terms:
+    with spending(inbox, token, report, done, runtime, keys=0, taken=taken) as terms:
         backlog = Backlog(
             inbox,
             runtime.org,

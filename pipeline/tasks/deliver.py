@@ -14,7 +14,7 @@ from pipeline.tasks.base import PipelineTask
 from pipeline.tasks.bulk import bulk_turn
 from pipeline.tasks.drain import is_draining
 from pipeline.tasks.ingest import queued, wake
-from pipeline.tasks.spending import CALLS, spending
+from pipeline.tasks.spending import CALLS, CALLS_OF_JOB, spending
 
 if TYPE_CHECKING:
     from pipeline.delivery.report import Report
@@ -64,13 +64,14 @@ def deliver_due(object_name: str, token: str, runtime: "Runtime") -> "Report":
     started = time.monotonic()
     sweep_one(object_name, runtime)
     while time.monotonic() - started < _TURN_S and not is_draining():
-        wait_s, report.why = _closed_for(object_name, token, runtime)
+        taken = CALLS_OF_JOB if runtime.bulk_jobs(object_name).are_there() else CALLS
+        wait_s, report.why = _closed_for(object_name, token, runtime, calls=taken)
         if wait_s > _PATIENCE_S:
             break
         if wait_s > 0:
             time.sleep(wait_s)
             continue
-        if _turn(inbox, token, report, runtime) == "gone":
+        if _turn(inbox, token, report, runtime, taken=taken) == "gone":
             return _finished(report, started)
     inbox.rest(token, in_any_case=True)
     if is_draining():
@@ -78,21 +79,21 @@ def deliver_due(object_name: str, token: str, runtime: "Runtime") -> "Report":
     return _finished(report, started)
 
 
-def _turn(inbox: "Inbox", token: str, report: "Report", runtime: "Runtime") -> Literal["on", "gone"]:
-    """Do a step of a bulk job, or claim and deliver a batch; "gone": the deliverer has left."""
+def _turn(inbox: "Inbox", token: str, report: "Report", runtime: "Runtime", *, taken: int) -> Literal["on", "gone"]:
+    """Do a step of a bulk job, or claim and deliver a batch, with the calls taken; "gone": the deliverer has left."""
     from pipeline.inbox.claims import Empty, Wait
 
     can_delay = not is_rabbitmq(runtime.settings.broker_url)
     more_to_come = can_delay and _is_more_to_come()
-    turn = bulk_turn(inbox, token, report, runtime, more_to_come=more_to_come)
+    turn = bulk_turn(inbox, token, report, runtime, more_to_come=more_to_come, taken=taken)
     if turn != "none":
         return "gone" if turn == "wait" else "on"
     claimed = inbox.claim(token, more_to_come=more_to_come)
     if isinstance(claimed, Empty):
-        runtime.gate.give_back(CALLS, token)
+        runtime.gate.give_back(taken, token)
         return "gone" if inbox.rest(token, in_any_case=False) else "on"
     if isinstance(claimed, Wait):
-        runtime.gate.give_back(CALLS, token)
+        runtime.gate.give_back(taken, token)
         wait_s = min(max(claimed.seconds, _SHORTEST_WAIT_S), _PATIENCE_S)
         if can_delay:
             # Not waited for in place: this process can take events in meanwhile. The deliverer keeps its token, and the
@@ -104,7 +105,7 @@ def _turn(inbox: "Inbox", token: str, report: "Report", runtime: "Runtime") -> L
         return "on"
     if claimed.wake_another:
         wake(inbox.object, claimed.wake_another)
-    _deliver_batch(claimed, inbox, token, report, runtime)
+    _deliver_batch(claimed, inbox, token, report, runtime, taken=taken)
     return "on"
 
 
@@ -126,8 +127,8 @@ def _is_more_to_come() -> bool:
         return False
 
 
-def _closed_for(object_name: str, token: str, runtime: "Runtime") -> tuple[float, str]:
-    """Ask the circuit and the gate; returns the seconds to wait and why, or (0, "") with the calls of a batch taken."""
+def _closed_for(object_name: str, token: str, runtime: "Runtime", *, calls: int) -> tuple[float, str]:
+    """Ask the circuit and the gate; returns the seconds to wait and why, or (0, "") with the calls taken."""
     from pipeline.salesforce.quota import Wait
 
     paused = runtime.pause.why(object_name)
@@ -135,16 +136,18 @@ def _closed_for(object_name: str, token: str, runtime: "Runtime") -> tuple[float
         runtime.say_once(object_name, f"{paused.reason}; {paused.advice}")
         return _TURN_S, paused.reason
     runtime.say_once(object_name, "")
-    answer = runtime.gate.take(CALLS, token, object_name, is_urgent=runtime.inbox(object_name).is_urgent())
+    answer = runtime.gate.take(calls, token, object_name, is_urgent=runtime.inbox(object_name).is_urgent())
     return (answer.seconds, answer.reason) if isinstance(answer, Wait) else (0.0, "")
 
 
-def _deliver_batch(batch: "Batch", inbox: "Inbox", token: str, report: "Report", runtime: "Runtime") -> None:
+def _deliver_batch(
+    batch: "Batch", inbox: "Inbox", token: str, report: "Report", runtime: "Runtime", *, taken: int
+) -> None:
     from pipeline.delivery.deliverer import Deliverer
     from pipeline.delivery.report import Report
 
     begun, done = time.monotonic(), Report(report.object)
-    with spending(inbox, token, report, done, runtime, keys=len(batch.claims)) as terms:
+    with spending(inbox, token, report, done, runtime, keys=len(batch.claims), taken=taken) as terms:
         deliverer = Deliverer(inbox, runtime.org, runtime.describes, **terms.for_deliverer)
         try:
             terms.paused = deliverer.deliver(batch, done)

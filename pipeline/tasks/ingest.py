@@ -8,6 +8,7 @@ from celery.exceptions import Reject
 from celery.utils.log import get_task_logger
 from kombu.exceptions import OperationalError
 from kombu.serialization import loads
+from kombu.utils.encoding import bytes_to_str
 from redis.exceptions import RedisError
 
 from pipeline.app import app
@@ -34,11 +35,12 @@ def take_in(messages: Sequence[Body], *, is_again: bool = False) -> tuple[int, N
     begun = time.monotonic()
     try:
         events = [event for message in messages for event in _events_of(message)]
-    except Exception as unreadable:
-        if len(messages) == 1:
-            raise
-        # Whichever it is about, the others are not lost with it: each of them comes again, and travels alone.
-        raise Reject(type(unreadable).__name__, requeue=True) from None
+    except Exception as unreadable:  # noqa: BLE001  (whatever it is, Celery would acknowledge the message)
+        if len(messages) > 1:
+            # Whichever it is about, the others are not lost with it: each of them comes again, and travels alone.
+            raise Reject(type(unreadable).__name__, requeue=True) from None
+        # The consumer has read it, with a stack less deep; Celery would acknowledge it. As text it is a dead letter.
+        events = [bytes_to_str(messages[0][0])]
     _ingest(events, is_again=is_again)
     return 0, None, (time.monotonic() - begun) / len(messages)
 

@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 
 log = get_task_logger(__name__)
 
-# Taken before keys are claimed. A batch is expected to cost two, a lookup and a write. To start a bulk job takes three,
-# and so does asking what became of it: they have to be there at once where calls are so scarce that none is added.
-CALLS: Final = 3
+# What a batch is expected to cost, taken before its keys are claimed: one lookup and one write.
+CALLS: Final = 2
+# To start a bulk job, and to ask what became of it: all at once, because none is added where calls are scarce.
+CALLS_OF_JOB: Final = 3
 
 
 @dataclass(slots=True)
@@ -34,16 +35,17 @@ class Terms:
 
 @contextmanager
 def spending(
-    inbox: "Inbox", token: str, report: "Report", done: "Report", runtime: "Runtime", *, keys: int
+    inbox: "Inbox", token: str, report: "Report", done: "Report", runtime: "Runtime", *, keys: int, taken: int
 ) -> Iterator[Terms]:
     """Give a deliverer its terms for so many keys, and take what it has `done` to the report and the figures.
 
-    Afterwards the calls it did not need are given back, and the circuit is opened or closed.
+    `taken` are the calls that the gate has granted for it. Afterwards those it did not need are given back, and the
+    circuit is opened or closed.
     """
     terms = Terms(
         {
             # The first calls were taken before the claim; what a batch needs beyond them is asked for one by one.
-            "may_spend": lambda: done.calls < CALLS or runtime.gate.spend_one(inbox.object),
+            "may_spend": lambda: done.calls < taken or runtime.gate.spend_one(inbox.object),
             "is_waiting": lambda other, key: runtime.inbox(other).holds(key),
             "is_ending": is_draining,
             # A write whose answer was lost is given the time that an answer is waited for.
@@ -58,7 +60,7 @@ def spending(
         return
     finally:
         report.add(done)
-        runtime.gate.give_back(max(0, CALLS - done.calls), token)
+        runtime.gate.give_back(max(0, taken - done.calls), token)
         if keys or done.claimed:  # a bulk job is told by its operations, and a look at it is no batch
             runtime.tally.count_batch(keys or done.claimed, done)
         runtime.tally.write(runtime.redis)

@@ -32,7 +32,7 @@ from pipeline.salesforce.credentials import Credentials
 from pipeline.salesforce.describe import DescribeCache, ObjectDescribe
 from pipeline.salesforce.session import SessionStore
 from pipeline.salesforce.transport import Transport
-from pipeline.tasks.spending import CALLS
+from pipeline.tasks.spending import CALLS_OF_JOB
 
 MOST_STEPS = 200
 
@@ -558,7 +558,7 @@ def test_a_job_gets_to_its_end_with_no_more_calls_than_a_step_is_given_first(
     delivery.inbox.append(people(20))
     for _ in range(15):
         before = delivery.report.calls
-        delivery.may_spend = lambda before=before: delivery.report.calls - before < CALLS  # type: ignore[misc]
+        delivery.may_spend = lambda before=before: delivery.report.calls - before < CALLS_OF_JOB  # type: ignore[misc]
         delivery.step()
         if not delivery.tokens():
             break
@@ -592,4 +592,40 @@ def test_what_no_result_tells_of_is_not_taken_for_written_and_holds_no_key(
     delivery.deliver_batch()
     assert sorted(one["Title"] for one in delivery.records()) == [*["after"] * 9, "before"]
     assert len(dead_letters(delivery.redis, "Lead")) == 1
+    assert delivery.inbox.waiting().backlog == 0
+
+
+def test_after_a_worker_went_while_it_collected_batches_take_the_backlog_for_a_while(delivery: Delivery) -> None:
+    delivery.inbox.append(people(10))
+    delivery.next()  # and nothing more is heard of who took it
+    delivery.step()
+    assert delivery.tokens() == []
+    assert delivery.jobs.next("deliverer") == "none"
+    delivery.deliver_batch()
+    assert len(delivery.records()) == 10
+
+
+def test_a_job_that_its_workers_keep_dying_of_before_it_writes_is_given_up(delivery: Delivery) -> None:
+    delivery.inbox.append(people(10))
+    delivery.reach("looking")
+    for _ in range(4):
+        delivery.next()  # and nothing more is heard of who took it
+    delivery.step()
+    assert delivery.tokens() == []
+    assert delivery.jobs.next("deliverer") == "none"
+    delivery.deliver_batch()
+    assert len(delivery.records()) == 10
+
+
+def test_a_job_that_its_workers_keep_dying_of_at_its_end_is_settled_without_its_results(delivery: Delivery) -> None:
+    delivery.inbox.append(people(10))
+    delivery.reach("running")
+    wait_until(lambda: len(delivery.records()) == 10, what="the end of the job")
+    for _ in range(4):
+        delivery.next()
+    asked = delivery.calls()["jobs"]
+    delivery.step()
+    assert (delivery.tokens(), delivery.calls()["jobs"]) == ([], asked + 1)
+    delivery.deliver_batch()  # which finds what was created
+    assert len(delivery.records()) == 10
     assert delivery.inbox.waiting().backlog == 0

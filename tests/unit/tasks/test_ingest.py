@@ -95,3 +95,10 @@ def test_one_event_that_we_fail_to_take_in_is_buried_alone(redis: Redis, monkeyp
     ingest._ingest(EVENTS, is_again=True)
     assert [letter.event for letter in dead_letters(redis, "events")] == EVENTS[:1]
     assert received(redis) == {"rejected": 1, "skipped": 1}
+
+
+@pytest.mark.parametrize("body", ["{", b"{", b"{\xff"])
+def test_a_message_that_cannot_be_read_after_all_becomes_a_dead_letter(redis: Redis, body: str | bytes) -> None:
+    ingest.take_in([(body, "application/json", "utf-8")])
+    (letter,) = dead_letters(redis, "events")
+    assert str(letter.event).startswith("{")
