@@ -38,10 +38,10 @@ class Size:
 
 FULL = Size(probes=100, seconds_a_rate=20, burst=20_000, backfill=200_000, small=10_000, large=1_000_000,
             noops=10_000, two_calls=200)  # fmt: skip
-QUICK = Size(probes=20, seconds_a_rate=8, burst=20_000, backfill=20_000, small=10_000, large=100_000,
+QUICK = Size(probes=20, seconds_a_rate=8, burst=20_000, backfill=200_000, small=10_000, large=100_000,
              noops=4_000, two_calls=100)  # fmt: skip
 # What the targets are about, small enough to be measured several times. The backfill is the large backlog as well.
-REPEATED = Size(probes=40, seconds_a_rate=0, burst=20_000, backfill=200_000, small=10_000, large=0,
+REPEATED = Size(probes=40, seconds_a_rate=0, burst=20_000, backfill=100_000, small=10_000, large=0,
                 noops=6_000, two_calls=100, latencies_ms=(_SLOW_MS,))  # fmt: skip
 
 
