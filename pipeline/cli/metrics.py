@@ -11,7 +11,7 @@ import click
 @click.option(
     "--port", default=9808, show_default=True, type=click.IntRange(0, 65535), help="Port; 0 takes a free one."
 )
-@click.option("--bind", "address", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--bind", "--address", "address", default="127.0.0.1", show_default=True, help="Address to listen on.")
 def metrics(*, port: int, address: str) -> None:
     """Serve figures to Prometheus at /metrics until it is ended.
 

@@ -1,4 +1,4 @@
-"""Nobody's data and no secret in any log, at DEBUG, nor on any page of Flower, after a run over the sample."""
+"""Nobody's data and no secret in any log, at DEBUG, nor on the pages of Flower, metrics and console, after a run."""
 
 import itertools
 import json
@@ -16,7 +16,8 @@ import requests
 
 from pipeline.inbox.dead_letters import received
 from pipeline.inbox.inbox import Inbox, objects
-from pipeline.local import LocalStack, free_port, pipeline_command, wait_until
+from pipeline.local import LocalStack, Service, free_port, pipeline_command, wait_until
+from pipeline.local.pages import Page, console
 
 EVENTS = 300
 SECRETS = {
@@ -74,11 +75,13 @@ class Finished:
 
     stack: LocalStack
     flower_url: str
+    metrics_url: str
+    console_url: str
     session_id: str
 
 
 def pages(flower_url: str) -> Iterator[tuple[str, str]]:
-    """Return every page of Flower: its address and its text. Another server gets a function like this one."""
+    """Return every page of Flower: its address and its text."""
     tasks = json.loads(get(f"{flower_url}/api/tasks?limit=100000"))
     assert len(tasks) > 1
     seen: dict[str, str] = {task["name"]: uuid for uuid, task in tasks.items()}
@@ -91,6 +94,10 @@ def pages(flower_url: str) -> Iterator[tuple[str, str]]:
     paths += [f"/task/{uuid}" for uuid in seen.values()] + [f"/api/task/info/{uuid}" for uuid in seen.values()]
     for path in paths:
         yield path, get(flower_url + path)
+
+
+# Of the console, all but what is there to show one dead letter, and the event in it.
+CONSOLE_PATHS = ("/", "/figures", "/day", "/dead-letters", "/pause", "/trace")
 
 
 def get(url: str) -> str:
@@ -128,9 +135,9 @@ def finished(start_stack: Callable[..., LocalStack], tmp_path: Any) -> Finished:
         flower_url = f"http://127.0.0.1:{free_port()}"
         flower = pipeline_command("flower", "--port", flower_url.rpartition(":")[2])
         pages_begun = stack.begin_service("flower", flower, lambda _: answers(f"{flower_url}/healthcheck"))
-        worker.wait_until_ready()
-        begun.wait_until_ready()
-        pages_begun.wait_until_ready()
+        others = [begin_page(stack, Page(name="metrics", ready_path="/metrics")), begin_page(stack, console())]
+        for service in (worker, begun, pages_begun, *(one for _, one in others)):
+            service.wait_until_ready()
         events = sample()
         # First one by itself: a short message is quoted whole, and a short query stands in the address of a request.
         file = tmp_path / "events.jsonl"
@@ -148,7 +155,13 @@ def finished(start_stack: Callable[..., LocalStack], tmp_path: Any) -> Finished:
         wait_until(lambda: sum(one.waiting().backlog for one in inboxes) == 0, what="the delivery")
         wait_until(lambda: "a task failed" in worker.output(), what="the failing task")
         session = json.loads(admin.get("pipeline:session") or b"{}")
-    return Finished(stack, flower_url, session["session_id"])
+    return Finished(stack, flower_url, others[0][0], others[1][0], session["session_id"])
+
+
+def begin_page(stack: LocalStack, page: Page) -> tuple[str, Service]:
+    port = free_port()
+    address = f"http://127.0.0.1:{port}"
+    return address, stack.begin_service(page.name, page.command(port), lambda one: page.is_ready(address, one))
 
 
 def answers(url: str) -> bool:
@@ -177,9 +190,12 @@ def test_no_log_and_no_page_of_a_whole_run_shows_anybody_s_data_or_a_secret(fini
     # The longest first: what is told is the most that was found.
     pattern = re.compile("|".join(re.escape(one) for one in sorted(sought, key=len, reverse=True)))
     logs = {file.name: file.read_text(errors="replace") for file in finished.stack.folder.rglob("*.log")}
-    assert set(logs) >= {"worker-1.log", "beat.log", "flower.log", "emulator.log"}
+    assert set(logs) >= {"worker-1.log", "beat.log", "flower.log", "metrics.log", "console.log", "emulator.log"}
     found = {}
-    for name, text in itertools.chain(logs.items(), pages(finished.flower_url)):
+    addresses = [f"{finished.metrics_url}/metrics", *(finished.console_url + path for path in CONSOLE_PATHS)]
+    others = {address: get(address) for address in addresses}
+    assert "pipeline_events_total" in others[addresses[0]]
+    for name, text in itertools.chain(logs.items(), others.items(), pages(finished.flower_url)):
         # Words as they stand, and as addresses and JSON write them.
         for written in (text, urllib.parse.unquote_plus(text), text.replace("\\u0040", "@")):
             if match := pattern.search(written):
