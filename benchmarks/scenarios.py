@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import requests
@@ -75,13 +77,23 @@ Say = Callable[[str], object]
 
 
 @contextmanager
-def bench(*, latency_ms: float = 0, daily_limit: int = _NO_LIMIT) -> Iterator[Bench]:
+def bench(
+    *, latency_ms: float = 0, daily_limit: int = _NO_LIMIT, destination: str = "identify: {default: true}\n"
+) -> Iterator[Bench]:
     """Return a stack without workers, ready to be measured."""
     options = ("--latency-ms", str(latency_ms), "--daily-limit", str(daily_limit))
-    with LocalStack(workers={}, has_beat=False, emulator_arguments=options) as stack:
-        measured = Bench(stack, concurrency=CONCURRENCY)
-        yield measured
-        measured.close()
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "destination.yaml"
+        file.write_text(destination, encoding="utf-8")
+        environ = {"PIPELINE_DESTINATION": str(file)}
+        with LocalStack(workers={}, has_beat=False, emulator_arguments=options, environ=environ) as stack:
+            yield from _measured(stack)
+
+
+def _measured(stack: LocalStack) -> Iterator[Bench]:
+    measured = Bench(stack, concurrency=CONCURRENCY)
+    yield measured
+    measured.close()
 
 
 def idle_latency(size: Size, results: Results) -> None:
@@ -153,10 +165,14 @@ def tight_quota(size: Size, results: Results) -> None:
 
 def backlogs(size: Size, results: Results) -> None:
     """Work off a short queue and a long one; nobody comes twice, so that merging does not hide what length costs."""
-    for name, events in (("small backlog", size.small), ("large backlog", size.large)):
+    for name, events, rules in (
+        ("small backlog", size.small, "bulk: {threshold: 20000}\n"),
+        ("large backlog", size.large, "bulk: {threshold: 20000}\n"),
+        ("large backlog, no bulk jobs", size.large or size.backfill, "bulk: {threshold: 0}\n"),
+    ):
         if not events:
             continue
-        with bench() as measured:
+        with bench(destination=rules) as measured:
             measured.fill(events, events, per_message=_BATCH)
             results.runs[name] = measured.work_off(events, events)
 
