@@ -41,14 +41,17 @@ def pause(*, object_name: str | None, reason: str, is_json: bool) -> None:
 def resume(*, object_name: str | None, is_json: bool) -> None:
     """End a pause: of one OBJECT, or without OBJECT every one, those of single objects included.
 
-    Where delivery waits by itself, as after a refused login, the org is tried at once. A login that was refused is not
-    repeated for it before the time that protects the user from being locked out.
+    Where delivery waits by itself, as after a refused login, the org is tried at once, and asked for its quota where
+    that was used up. A login that was refused is not repeated for it before the time that protects the user from being
+    locked out.
     """
     from pipeline.cli.connection import connected
     from pipeline.salesforce.pause import Pause
+    from pipeline.tasks.upkeep import look_at_the_quota
 
     with connected() as redis:
         was_paused = Pause(redis).resume(object_name)
+        look_at_the_quota(redis)
     what = object_name or "delivery"
     if is_json:
         click.echo(json.dumps({"object": object_name, "paused": False, "was_paused": was_paused}))

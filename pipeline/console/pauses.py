@@ -12,6 +12,7 @@ from pipeline.console.words import moment
 from pipeline.errors import PipelineError
 from pipeline.inbox.inbox import objects
 from pipeline.salesforce.pause import PauseState
+from pipeline.tasks.upkeep import look_at_the_quota
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +60,7 @@ def resume(visit: Visit) -> Answer:
     """End a pause; of everything, those of single objects included."""
     name = _object(visit)
     was_paused = visit.runtime.pause.resume(name)
+    look_at_the_quota(visit.runtime.redis)
     what = name or "Delivery"
     log.info("console did=resume object=%s", name or "all")
     return _back(visit, f"{what} goes on." if was_paused else f"{what} was not paused.")

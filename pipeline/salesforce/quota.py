@@ -205,6 +205,11 @@ class QuotaGate:
         }[verdict.name]
 
 
+def ask_again(redis: Redis) -> None:
+    """Let the next `QuotaGate.sync` ask the org, though it was asked a short while ago: a person wants to know."""
+    redis.delete(_ASKED)
+
+
 def usage(redis: Redis) -> tuple[int, int] | None:
     """Return what the org last said about its last 24 hours, (used, limit), or None before it has."""
     used, limit = redis.hmget(_USAGE, ["used", "limit"])

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from celery.bootsteps import StartStopStep
@@ -20,6 +21,8 @@ from pipeline.schema import NewerState
 from pipeline.tasks.base import PipelineTask
 
 if TYPE_CHECKING:
+    from redis import Redis
+
     from pipeline.tasks.runtime import Runtime
 
 log = get_task_logger(__name__)
@@ -47,6 +50,15 @@ def sync_quota() -> None:
     """Ask for the org's usage while the gate is closed by it, to see when calls are there again."""
     held = _runtime()
     _report("the quota was not read", lambda: held.gate.sync(held.org))
+
+
+def look_at_the_quota(redis: "Redis") -> None:
+    """Have a worker ask the org for its usage now, where that closed the gate, though it was asked lately."""
+    from pipeline.salesforce.quota import ask_again
+
+    ask_again(redis)
+    with suppress(OperationalError):  # the broker is away; beat has it looked at once it is back
+        sync_quota.apply_async(queue="upkeep", retry=False)
 
 
 def sweep_all() -> None:

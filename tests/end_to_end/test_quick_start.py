@@ -16,15 +16,6 @@ from pipeline.local import clean_environment, wait_until
 
 QUICK_START = Path(__file__).resolve().parents[2] / "docs" / "quick-start.md"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-# While the quota is used up beat has it looked at every few minutes, which no test waits for.
-LOOK_AT_THE_QUOTA = """
-import os
-from pipeline.app import app
-from pipeline.state_store import connect_from
-
-connect_from(os.environ).delete("pipeline:{quota}:asked")
-app.send_task("pipeline.sync_quota", queue="upkeep")
-"""
 ANY_PORTS = " --redis-port 0 --emulator-port 0 --flower-port 0 --console-port 0"
 STAYS = re.compile(r"^pipeline (up|worker .*)$", re.MULTILINE)
 # What only looks may be asked until it shows what the page says: delivery takes its moment.
@@ -118,5 +109,3 @@ def test_a_newcomer_gets_through_the_quick_start(reader: Reader) -> None:
             reader.runs_python(text)
         elif script := NOT_RUN.sub("", text).strip():
             reader.types(f"{script}\n", output)
-        if "daily_limit" in text:
-            reader.runs_python(LOOK_AT_THE_QUOTA)
