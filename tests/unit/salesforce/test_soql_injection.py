@@ -17,6 +17,34 @@ FRAGMENTS = [
     *(" OR Name != null", " UNION SELECT Id FROM User", "' OR '' = '", "FIELDS(ALL)", " LIMIT 0", "null", "TODAY"),
     *("\u2019", "\u02bc", "\uff07", "\u00a0", "\u202e", "\U0001f600", "e\u0301", "\u0000", "\u0085", "\u2028"),
 ]
+# Plain names that are words of SOQL (SOQL and SOSL Reference, "Reserved Keywords"), and literals.
+WORDS = frozenset(
+    [
+        "and",
+        "asc",
+        "desc",
+        "excludes",
+        "first",
+        "from",
+        "group",
+        "having",
+        "in",
+        "includes",
+        "last",
+        "like",
+        "limit",
+        "not",
+        "null",
+        "nulls",
+        "or",
+        "select",
+        "true",
+        "false",
+        "using",
+        "where",
+        "with",
+    ]
+)
 hostile = st.lists(st.one_of(st.sampled_from(FRAGMENTS), st.text(st.characters(exclude_categories=["Cs"]), max_size=8)))
 values = hostile.map("".join).filter(lambda text: text.strip())
 
@@ -72,7 +100,8 @@ def test_a_name_is_a_plain_name_or_refused(name: str) -> None:
         return
     assert name.isascii()
     assert name.replace("_", "").replace(".", "").isalnum()
-    assert len(parse(statement).selected) in {1, 2}
+    if name.lower() not in WORDS:  # a field cannot be called so: the org refuses the statement, which stays what it was
+        assert len(parse(statement).selected) in {1, 2}
 
 
 @pytest.mark.parametrize("fragment", FRAGMENTS)
