@@ -73,7 +73,7 @@ class _Hashes:
                 return len(rest) // 2
             case "HDEL":
                 return sum(held.pop(field, None) is not None for field in rest)
-        raise NotImplementedError(command)
+        raise ValueError(f"a command that the gate's scripts did not use when this was written: {command}")
 
 
 def _text(value: Any) -> str:
