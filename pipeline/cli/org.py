@@ -46,7 +46,7 @@ def describes(runtime: "Runtime", names: Sequence[str], *, is_fresh: bool) -> "d
 
     With `is_fresh` all are asked for again, else those that are not in the cache: one call for up to 25 of them.
     """
-    from pipeline.salesforce.client import MOST_SUBREQUESTS
+    from pipeline.salesforce.composite import MOST_SUBREQUESTS
     from pipeline.salesforce.errors import UnknownObject
 
     asked = names if is_fresh else runtime.describes.missing(names)

@@ -19,8 +19,8 @@ from pipeline.delivery.outcome import (
 )
 from pipeline.delivery.pack import Collection
 from pipeline.delivery.work import Work
-from pipeline.salesforce.client import RecordResult
 from pipeline.salesforce.errors import ErrorDetail, SalesforceError
+from pipeline.salesforce.record_result import RecordResult
 
 
 def take_results(collection: Collection, works: Sequence[Work], results: Sequence[RecordResult]) -> Paused | None:

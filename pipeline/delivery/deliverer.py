@@ -1,6 +1,5 @@
 """Deliver a claimed batch: look its records up, write them, and settle every operation."""
 
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -15,6 +14,7 @@ from pipeline.delivery.merge import Part, merge
 from pipeline.delivery.org import Claims, Describes, Org
 from pipeline.delivery.outcome import Paused, RetryAt, of_failure, was_too_much
 from pipeline.delivery.pack import COLLECTION, COLLECTIONS, Collection, pack
+from pipeline.delivery.parents import point_or_wait
 from pipeline.delivery.reasons import label_of
 from pipeline.delivery.report import Report
 from pipeline.delivery.shape import cast_lookups, shape
@@ -33,10 +33,6 @@ _MOST_ROUNDS = 30
 _MOST_PAGES = 5
 _UNKNOWN_OBJECT_DELAY_S = 300.0
 _TRIES_IN_COMPANY = 2
-# What points to a record that waits to be created waits for it: closely at first, and for a day at most, since two new
-# records that point to each other would wait for ever.
-_PARENT_DELAY_S, _LATER_PARENT_DELAY_S = 1.0, 60.0
-_CLOSELY_S, _LONGEST_PARENT_WAIT_S = 60.0, 86_400.0
 # A whole collection is refused for one field that the org does not know, or no longer.
 _FIELD_CODES = frozenset({"INVALID_FIELD", "INVALID_FIELD_FOR_INSERT_UPDATE"})
 
@@ -295,23 +291,11 @@ class Deliverer:
         return None
 
     def _take_answer(self, question: Question, rows: Sequence[Any]) -> None:
-        if not question.references:
+        if question.references:
+            found = find_references(question.references, rows)
+            point_or_wait(question.works, found, own_object=self._inbox.object, is_waiting=self._is_waiting)
+        else:
             self._take_rows(question.works, rows)
-            return
-        found = find_references(question.references, rows)
-        absent = [reference for reference, record_id in found.items() if record_id is None]
-        coming = {one for one in absent if self._is_waiting(one.object, one.key)}
-        for work in question.works:
-            work.found |= found
-            # A record that points to itself cannot wait for itself.
-            own = (self._inbox.object, work.claim.key)
-            waited_s = time.time() - work.claim.arrived_ms / 1000
-            is_waiting = waited_s < _LONGEST_PARENT_WAIT_S
-            if is_waiting and any((one.object, one.key) != own for one in coming & work.references()):
-                delay_s = _PARENT_DELAY_S if waited_s < _CLOSELY_S else _LATER_PARENT_DELAY_S
-                work.verdict = RetryAt(delay_s, "the record it points to is on its way", counts_attempt=False)
-            elif work.references() <= work.found.keys():
-                work.point(work.found)
 
     def _take_rows(self, works: Sequence[Work], rows: Sequence[Any]) -> None:
         for work, found in zip(works, give_rows(works, rows).values(), strict=True):

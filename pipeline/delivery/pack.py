@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from pipeline.operation import Json, record_key
-from pipeline.salesforce.client import Subrequest, create, delete, mentions_a_reference, update, upsert
+from pipeline.salesforce.client import Subrequest, create, delete, update, upsert
+from pipeline.salesforce.composite import mentions_a_reference
 
 Kind: TypeAlias = Literal["update", "create", "upsert", "delete"]
 

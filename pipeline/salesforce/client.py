@@ -16,14 +16,14 @@ from urllib3.exceptions import HTTPError
 
 from pipeline.errors import ConfigurationError
 from pipeline.operation import Json
+from pipeline.salesforce.composite import MOST_COLLECTIONS, MOST_SUBREQUESTS, REFERENCE_IN_VALUE
 from pipeline.salesforce.errors import ErrorDetail, NoAnswer, Refused, Unavailable, error_details
+from pipeline.salesforce.record_result import RecordResult
+from pipeline.salesforce.resources import COMPOSITE, kind_of, resource_of
 from pipeline.salesforce.session import OrgSession, SessionStore
 from pipeline.salesforce.transport import OnCall, Transport, no_answer
 
-# REST API guide, "Composite" and "sObject Collections".
-MOST_SUBREQUESTS: Final = 25
-MOST_COLLECTIONS: Final = 5  # of the subrequests, collections and queries together
-MOST_RECORDS: Final = 200  # of a collection
+MOST_RECORDS: Final = 200  # of a collection (REST API guide, "sObject Collections")
 
 # Salesforce's advice (help article 000386264): addresses of at most 2,000 characters, though it takes 16,384 bytes
 # with the headers. In the body of a composite request an address may be as long as a SOQL statement, at the same price.
@@ -35,19 +35,6 @@ _OF_THE_RESOURCE = frozenset({300, 400, 404})
 _NOT_NOW = frozenset({408, 420, 429})  # timeouts and overload in front of the org; 420 is Salesforce Edge
 _REDIRECTS = range(301, 400)  # to a maintenance page or another instance
 _NOT_JSON = object()
-_COMPOSITE = "composite"
-
-# What a call is counted as, by its resource.
-_KINDS: Final = {
-    "query": "lookup",
-    "composite/sobjects": "write",
-    "describe": "describe",
-    "limits": "limits",
-    "jobs": "bulk",
-}
-
-# Our own code, for what Salesforce would refuse with a text about references: see `mentions_a_reference`.
-REFERENCE_IN_VALUE: Final = "REFERENCE_IN_VALUE"
 _SESSION_IS_OVER = frozenset({"INVALID_SESSION_ID", "INVALID_AUTH_HEADER"})
 _USAGE = re.compile(r"(?<![\w-])api-usage=(\d+)/(\d+)")
 
@@ -74,7 +61,7 @@ class Subrequest:
     @property
     def resource(self) -> str:
         """The kind of resource, without Ids or values: `query`, `composite/sobjects`, `sobjects/Lead/describe`."""
-        return _resource(self.path)
+        return resource_of(self.path)
 
     def __repr__(self) -> str:
         """Show what is asked for, without anyone's data."""
@@ -99,7 +86,7 @@ class Subresponse:
         """Why the subrequest as a whole was refused; empty where it was carried out."""
         return () if self.ok else error_details(self.body)
 
-    def results(self) -> list["RecordResult"]:
+    def results(self) -> list[RecordResult]:
         """Return what became of each record of a collection, in the order they were sent.
 
         Raises NoAnswer(sent=True) for a body that is not a collection's answer: what it did is not known.
@@ -107,23 +94,6 @@ class Subresponse:
         if not self.ok or not isinstance(self.body, list):
             raise NoAnswer(sent=True, why="the answer to a collection holds no results")
         return [RecordResult.read(entry) for entry in self.body]
-
-
-@dataclass(frozen=True, slots=True)
-class RecordResult:
-    """What became of one record of a collection. `created` is None where Salesforce does not say (all but upsert)."""
-
-    success: bool
-    id: str | None = None
-    created: bool | None = None
-    errors: tuple[ErrorDetail, ...] = ()
-
-    @classmethod
-    def read(cls, entry: Any) -> "RecordResult":
-        """Read one entry of a collection's answer. Raises NoAnswer(sent=True) for anything else."""
-        if not isinstance(entry, dict) or not isinstance(entry.get("success"), bool):
-            raise NoAnswer(sent=True, why="an entry of a collection's answer is no result")
-        return cls(entry["success"], entry.get("id"), entry.get("created"), error_details(entry.get("errors")))
 
 
 def query(soql: str) -> Subrequest:
@@ -156,21 +126,6 @@ def delete(ids: Sequence[str]) -> Subrequest:
 def describe(object_name: str) -> Subrequest:
     """Ask for an object's describe."""
     return Subrequest("GET", f"sobjects/{quote_plus(object_name)}/describe")
-
-
-def mentions_a_reference(value: Json) -> bool:
-    """Whether a record's text holds `@{`, which a composite request would read as a reference to another answer.
-
-    No way to escape it is documented, and one such text fails its whole collection. Such records have to travel in a
-    collection that is sent alone: `send` refuses a composite that holds one, with Refused and REFERENCE_IN_VALUE.
-    """
-    if isinstance(value, str):
-        return "@{" in value
-    if isinstance(value, dict):
-        return any(mentions_a_reference(part) for part in value.values())
-    if isinstance(value, list):
-        return any(mentions_a_reference(part) for part in value)
-    return False
 
 
 def _collection(object_name: str, records: Sequence[Mapping[str, Json]]) -> Json:
@@ -263,10 +218,10 @@ class Org:
             data = _encoded(one.body) if one.csv is None else one.csv
             return [self._call(_Request(one.method, one.path, data, own_headers, latest))]
         body = _composite(subrequests, self.api_version, write_headers)
-        kind = _kind([one.resource for one in subrequests])
-        answer = self._call(_Request("POST", _COMPOSITE, body, write_headers, latest, kind))
+        kind = kind_of([one.resource for one in subrequests])
+        answer = self._call(_Request("POST", COMPOSITE, body, write_headers, latest, kind))
         if not answer.ok:
-            raise Refused(answer.status, answer.errors, resource=_COMPOSITE)
+            raise Refused(answer.status, answer.errors, resource=COMPOSITE)
         return _composite_answers(answer.body, len(subrequests))
 
     def query_rest(self, next_records_url: str) -> Subresponse:
@@ -296,7 +251,7 @@ class Org:
         return self._call_with(self._store.renew(session), request)
 
     def _call_with(self, session: OrgSession, request: "_Request") -> Subresponse:
-        resource = _resource(request.path)
+        resource = resource_of(request.path)
         client = self._client_for(session)
         seen: list[requests.Response] = []
         if time.monotonic() > request.latest:
@@ -328,7 +283,7 @@ class Org:
 
     def _count(self, request: "_Request", resource: str, started: float) -> None:
         self.calls[resource] += 1
-        self._on_call(request.kind or _kind([resource]), time.monotonic() - started)
+        self._on_call(request.kind or kind_of([resource]), time.monotonic() - started)
 
     def _client_for(self, session: OrgSession) -> Salesforce:
         if self._client is None or self._client[0] != session:
@@ -407,7 +362,7 @@ def _composite(subrequests: Sequence[Subrequest], api_version: str, write_header
     ]
     data = _encoded({"allOrNone": False, "collateSubrequests": False, "compositeRequest": wanted})
     if data is not None and "@{" in data:
-        raise Refused(0, (ErrorDetail(REFERENCE_IN_VALUE),), resource=_COMPOSITE)
+        raise Refused(0, (ErrorDetail(REFERENCE_IN_VALUE),), resource=COMPOSITE)
     return data
 
 
@@ -419,17 +374,3 @@ def _composite_answers(body: Any, how_many: int) -> list[Subresponse]:
         return [Subresponse(one["httpStatusCode"], one["body"], one.get("httpHeaders") or {}) for one in answers]
     except (KeyError, TypeError, AttributeError):
         raise NoAnswer(sent=True, why="the answer to a composite request is incomplete") from None
-
-
-def _kind(resources: Sequence[str]) -> str:
-    """Say what a call is counted as: what all that it asks for is, and a write where it is of several kinds."""
-    kinds = {_KINDS.get(one.rpartition("/")[2] if one.endswith("/describe") else one, "other") for one in resources}
-    return kinds.pop() if len(kinds) == 1 else "write"
-
-
-def _resource(path: str) -> str:
-    """Name the kind of resource: what may be counted and logged, no Ids and no values."""
-    parts = path.partition("?")[0].strip("/").split("/")
-    if parts[0] == "sobjects":
-        return "/".join(parts if parts[-1] == "describe" else parts[:2])
-    return "/".join(parts[:2]) if parts[0] == _COMPOSITE else parts[0]

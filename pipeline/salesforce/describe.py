@@ -15,7 +15,8 @@ from typing import Any, Final, Protocol, Self
 
 from redis import Redis
 
-from pipeline.salesforce.client import MOST_SUBREQUESTS, Subrequest, Subresponse, describe
+from pipeline.salesforce.client import Subrequest, Subresponse, describe
+from pipeline.salesforce.composite import MOST_SUBREQUESTS
 from pipeline.salesforce.errors import Refused, UnknownObject
 
 FORMAT: Final = 1  # of a stored describe; what another version wrote is fetched again

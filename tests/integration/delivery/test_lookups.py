@@ -8,7 +8,7 @@ from redis import Redis
 
 from pipeline.operation import Json, Operation
 from pipeline.salesforce.client import create
-from tests.integration.delivery.test_deliverer import Delivery
+from tests.integration.delivery.delivery import Delivery
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from pipeline.delivery.outcome import Paused
 from pipeline.operation import Operation
 from pipeline.salesforce.client import Org, Subrequest, Subresponse
 from pipeline.salesforce.errors import ErrorDetail, Refused
-from tests.integration.delivery.test_deliverer import Delivery, lead
+from tests.integration.delivery.delivery import Delivery, lead
 
 
 class Spoiled:

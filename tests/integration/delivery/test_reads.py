@@ -11,7 +11,7 @@ from pipeline.inbox.results import MOST_BYTES, MOST_KEPT, ReadResult, keep_resul
 from pipeline.local import LocalRedis
 from pipeline.operation import Operation
 from pipeline.salesforce.client import delete
-from tests.integration.delivery.test_deliverer import Delivery
+from tests.integration.delivery.delivery import Delivery
 from tests.integration.environment import Environment
 
 ADA = {"LastName": "Lovelace", "Company": "Engines", "Email": "ada@example.com", "Title": "Countess"}

@@ -9,7 +9,7 @@ from redis import Redis
 from pipeline.operation import Operation
 from pipeline.salesforce.client import delete
 from pipeline.salesforce.describe import ObjectDescribe
-from tests.integration.delivery.test_deliverer import Delivery
+from tests.integration.delivery.delivery import Delivery
 
 ORG = """
 objects:

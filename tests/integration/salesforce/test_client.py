@@ -10,18 +10,17 @@ import pytest
 from pipeline.errors import ConfigurationError
 from pipeline.salesforce.client import (
     LONGEST_URL,
-    REFERENCE_IN_VALUE,
     START_WITHIN_S,
     Org,
     Subrequest,
     create,
     delete,
     describe,
-    mentions_a_reference,
     query,
     update,
     upsert,
 )
+from pipeline.salesforce.composite import REFERENCE_IN_VALUE, mentions_a_reference
 from pipeline.salesforce.errors import NoAnswer, Refused, Unavailable
 from pipeline.salesforce.session import SessionStore
 from tests.integration.salesforce.scripted_org import Answer, ScriptedOrg
