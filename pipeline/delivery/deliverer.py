@@ -13,9 +13,8 @@ from pipeline.delivery.lookup import Question, answered, choose, find_references
 from pipeline.delivery.merge import Part, merge
 from pipeline.delivery.org import Claims, Describes, Org
 from pipeline.delivery.outcome import Paused, RetryAt, of_failure, was_too_much
-from pipeline.delivery.pack import COLLECTION, COLLECTIONS, Collection, pack
+from pipeline.delivery.pack import ALWAYS_WRITTEN, COLLECTION, COLLECTIONS, Collection, pack_fewer
 from pipeline.delivery.parents import point_or_wait
-from pipeline.delivery.reasons import label_of
 from pipeline.delivery.report import Report
 from pipeline.delivery.shape import cast_lookups, shape
 from pipeline.delivery.work import Work, in_groups, known_at_start, unshaped
@@ -69,6 +68,7 @@ class Deliverer:
         self._token, self._report = "", Report(inbox.object)
         self._chunk = COLLECTION  # records that the org is asked to write at once
         self._has_learned = False
+        self._can_wait: frozenset[str] = frozenset()  # keys
         self._being_written: Sequence[Work] = ()
         self._interruptions = interruptions
         self._fault: Exception | None = None
@@ -79,6 +79,8 @@ class Deliverer:
         self._calls.start(batch.token, report)
         report.claimed += sum(claim.taken for claim in batch.claims)
         keys = [claim.key for claim in batch.claims]
+        # Where nothing else is due, what is left would be a batch of its own, which costs more than a request.
+        self._can_wait = frozenset(keys[ALWAYS_WRITTEN:] if batch.due_behind else ())
         self._chunk, self._has_learned = self._inbox.chunk(COLLECTION), False
         try:
             describe = self._calls.described(self._inbox.object)
@@ -238,8 +240,12 @@ class Deliverer:
         """Write what comes next of each key; returns a pause, or whether a collection was refused for a field."""
         by_key = {work.claim.key: work for work in works}
         writes = [write for work in works if (write := work.next_write()) is not None]
+        can_wait = {key for key in self._can_wait & by_key.keys() if by_key[key].may_wait}
+        requests, left = pack_fewer(writes, can_wait)
+        for key in left:
+            by_key[key].hand_over()
         is_field_refused = False
-        for request in pack(writes):
+        for request in requests:
             answer = self._send_writes(request, by_key)
             if isinstance(answer, Paused):
                 return answer
@@ -374,15 +380,9 @@ class Deliverer:
         lost = self._inbox.commit(self._token, settlements)
         left_out: Counter[str] = Counter()
         for work, settlement in zip(held, settlements, strict=True):
-            self._report.created += work.created
-            self._report.updated += work.updated
-            self._report.deleted += work.deleted
-            if work.claim.key not in lost:
-                self._report.retried += len(settlement.keep)
-                self._report.dead += len(settlement.bury)
-                if settlement.keep:
-                    self._report.why_retried[settlement.why_kept] += len(settlement.keep)
-                self._report.why_dead.update(label_of(reason) for reason in settlement.bury.values())
+            is_lost = work.claim.key in lost
+            self._report.count(work, settlement, is_lost=is_lost)
+            if not is_lost:
                 left_out.update(work.left_out(settlement))
         if left_out:
             self._inbox.count_left_out(left_out)

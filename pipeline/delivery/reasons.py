@@ -18,6 +18,7 @@ _OWN: Final = {
     "the delivery was cut short": "worker_ends",
     "the record it points to is on its way": "waits_for_reference",
     "more to do than one batch may": "too_much_for_a_batch",
+    "the next batch has room for it": "next_batch",
     "the pipeline failed on it": "pipeline_fault",
     "the bulk job did not get to it": "not_in_bulk_job",
     "there is more to write": "more_to_write",

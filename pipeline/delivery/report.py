@@ -4,6 +4,10 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from pipeline.delivery.reasons import label_of
+from pipeline.delivery.work import Work
+from pipeline.inbox.claims import Settlement
+
 
 @dataclass(slots=True)
 class Report:
@@ -28,6 +32,19 @@ class Report:
     def as_dict(self) -> dict[str, Any]:
         """Return the figures as the result of a task."""
         return asdict(self)
+
+    def count(self, work: Work, settlement: Settlement, *, is_lost: bool) -> None:
+        """Count what became of a key: records as written, operations unless somebody else has them now."""
+        self.created += work.created
+        self.updated += work.updated
+        self.deleted += work.deleted
+        if is_lost:
+            return
+        self.retried += len(settlement.keep)
+        self.dead += len(settlement.bury)
+        if settlement.keep:
+            self.why_retried[settlement.why_kept] += len(settlement.keep)
+        self.why_dead.update(label_of(reason) for reason in settlement.bury.values())
 
     def add(self, other: "Report") -> None:
         """Count what another delivery did; what this one waits for is then what that one waits for."""

@@ -36,6 +36,7 @@ class Work:
     company: int = COLLECTION  # records it may share a collection with
     together: int = COLLECTION * COLLECTIONS  # keys it may share requests with
     verdict: RetryAt | None = None  # set once the rest has to wait
+    keeps_place: bool = False  # whether the rest waits where it did
     is_lost: bool = False  # the lease has gone to somebody else
     buried: dict[int, str] = field(default_factory=dict)  # position → reason
     dropped: dict[int, Sequence[Dropped]] = field(default_factory=dict)  # position → what shaping left out
@@ -75,6 +76,12 @@ class Work:
     def is_waiting_for_lookup(self) -> bool:
         """Whether something has to be looked for before the next write: its record, or one that it points to."""
         return self.needs_lookup or bool(self.references())
+
+    @property
+    def may_wait(self) -> bool:
+        """Whether the next batch can as well write it: nothing of it was sent, it did not fail and is not urgent."""
+        is_urgent = any(operation.options.get("priority") == "high" for operation in self.claim.operations)
+        return not (self.sent_in or self.claim.attempts or is_urgent)
 
     @property
     def writes_twice(self) -> bool:
@@ -192,6 +199,10 @@ class Work:
         """Bury one operation that can never be written."""
         self.buried[position] = reason
 
+    def hand_over(self) -> None:
+        """Leave what is open to the next batch, where it goes before all that came later."""
+        self.verdict, self.keeps_place = RetryAt(0, "the next batch has room for it", counts_attempt=False), True
+
     def settle(self) -> Settlement:
         """Say how the claim ends: what is neither done nor buried stays."""
         keep = tuple(sorted(self.open_positions()))
@@ -203,6 +214,7 @@ class Work:
             clock=self.clock if self.clock != self.claim.clock else None,
             record_id=self.record_id if self.is_known and not self.is_redirected else None,
             delay_ms=delay_ms,
+            keeps_place=self.keeps_place,
             counts_attempt=self.verdict is not None and self.verdict.counts_attempt,
             why_kept=label_of(self.verdict.reason) if self.verdict else "paused",
             sent_in=self.sent_in,

@@ -18,7 +18,8 @@
 -- ARGV[11] longest that a due key is held back to gather more, milliseconds
 -- ARGV[12] 1 when events wait to be taken in
 -- returns {"empty"} | {"wait", milliseconds}
---         | {"batch", 1 when the wake-up ARGV[10] has to be sent, {key, attempts, record Id, clock, {operations}}, …}
+--         | {"batch", 1 when the wake-up ARGV[10] has to be sent, keys that are due and stay behind,
+--            {key, attempts, record Id, clock, {operations}}, …}
 
 local base, token, most, linger = KEYS[1], ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local lease, most_of_key, most_in_all = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
@@ -44,11 +45,11 @@ end
 -- Where few keys are due, each may bring more: a key that everybody writes to would take a linger for each share.
 most_of_key = math.max(most_of_key, math.min(10 * most_of_key, math.floor(most_in_all / due)))
 
-local batch, taken, passed_by = {'batch', 0}, 0, 0
+local batch, taken, passed_by = {'batch', 0, 0}, 0, 0
 local has_urgent = redis.call('EXISTS', base .. 'urgent') == 1
 -- Keys that share a match value with a claimed one stay ready; looking at twice the batch passes them by.
 for _, key in ipairs(redis.call('ZRANGE', base .. 'ready', '-inf', now, 'BYSCORE', 'LIMIT', 0, 2 * most)) do
-  if #batch - 2 >= most or taken >= most_in_all then break end
+  if #batch - 3 >= most or taken >= most_in_all then break end
   local locks, free, in_job = {}, true, false
   for value in string.gmatch(key, '[^&]+') do
     locks[#locks + 1] = base .. 'lock:' .. value
@@ -77,7 +78,7 @@ for _, key in ipairs(redis.call('ZRANGE', base .. 'ready', '-inf', now, 'BYSCORE
   end
 end
 if passed_by > 0 then redis.call('HINCRBY', base .. 'counts', 'lock_waits', passed_by) end
-if #batch == 2 then return {'wait', linger} end
+if #batch == 3 then return {'wait', linger} end
 
 redis.call('SET', base .. 'left', string.format('%.0f', now), 'PX', math.max(linger, 1000))
 redis.call('ZREMRANGEBYSCORE', base .. 'deliverers', '-inf', now)
@@ -87,4 +88,5 @@ if at_work < most_deliverers and due >= most * at_work then
   redis.call('ZADD', base .. 'deliverers', now + wake_ms, ARGV[10])
   batch[2] = 1
 end
+batch[3] = due
 return batch

@@ -27,11 +27,15 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Claims that one worker holds under one token. `wake_another` says that a full batch is left for a second one."""
+    """Claims that one worker holds under one token, those first that are due longest.
+
+    `wake_another` says that a full batch is left for a second worker; `due_behind` counts the due keys that are left.
+    """
 
     token: str
     claims: tuple[Claim, ...]
     wake_another: str | None = None  # the token to wake it with
+    due_behind: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,7 @@ class Settlement:
     clock: Mapping[str, int] | None = None  # the new clock; None leaves the stored one
     record_id: str | None = None  # to cache; None forgets it
     delay_ms: int = 0  # until the kept ones are due again
+    keeps_place: bool = False  # the kept ones are due at once, before all that came later
     counts_attempt: bool = False
     why_kept: str = "-"  # a word for why the kept ones were put off
     sent_in: Mapping[int, str] = field(default_factory=dict)  # position → the call that wrote it, or tried to

@@ -8,8 +8,9 @@
 -- ARGV[2]  seconds for which the clock of a key is kept
 -- ARGV[3]  seconds for which a record Id is kept
 -- ARGV[4…] one JSON object per key: key; taken (operations claimed); keep ([position, …] of those that stay);
---          bury ([[position, reason, operation id, call], …]); told ([[operation id, trace], …]); clock ("" leaves it); record ("" forgets it); delay_ms until the kept ones
---          are due again; attempt (whether this one counts)
+--          bury ([[position, reason, operation id, call], …]); told ([[operation id, trace], …]); clock ("" leaves it);
+--          record ("" forgets it); delay_ms until the kept ones are due again; place (Unix milliseconds among which
+--          they are due instead: when the first of them came); attempt (whether this one counts)
 -- returns  the keys that the token does not hold
 
 local base, token, clock_s, record_s = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
@@ -55,7 +56,7 @@ for i = 4, #ARGV do
 
     for value in string.gmatch(key, '[^&]+') do redis.call('DEL', base .. 'lock:' .. value) end
     if #kept > 0 then
-      redis.call('ZADD', base .. 'ready', now + settled.delay_ms, key)
+      redis.call('ZADD', base .. 'ready', settled.place or now + settled.delay_ms, key)
       if settled.attempt then redis.call('HINCRBY', base .. 'attempts', key, 1) end
     else
       redis.call('HDEL', base .. 'attempts', key)

@@ -116,7 +116,9 @@ class Inbox:
             return Empty()
         if kind == b"wait":
             return Wait(rest[0] / 1000)
-        return Batch(token, tuple(read_claim(*raw) for raw in rest[1:]), wake if rest[0] else None)
+        woken, due_behind, *raw_claims = rest
+        claims = tuple(read_claim(*raw) for raw in raw_claims)
+        return Batch(token, claims, wake if woken else None, due_behind)
 
     def renew(self, token: str, keys: Iterable[str]) -> set[str]:
         """Extend the lease of `keys` and return those that the claim no longer holds; they must not be written."""
@@ -246,6 +248,8 @@ def _settle(settlement: Settlement, *, is_traced: bool) -> str:
         "delay_ms": settlement.delay_ms,
         "attempt": settlement.counts_attempt,
     }
+    if settlement.keeps_place:
+        settled["place"] = claim.arrived_ms
     return json.dumps(settled)
 
 
