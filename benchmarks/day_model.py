@@ -14,7 +14,7 @@ from itertools import pairwise
 
 from benchmarks.cohorts import HOUR_S, HOURS, Cohort, Curve, Span, together
 from benchmarks.simulated_gate import Clock, simulated_gate
-from pipeline.delivery.pack import COLLECTION, COLLECTIONS
+from pipeline.delivery.pack import ALWAYS_WRITTEN, COLLECTION, COLLECTIONS
 from pipeline.destination import Destination
 from pipeline.inbox.inbox import Bounds
 from pipeline.salesforce.quota import DAY_S, Wait
@@ -95,6 +95,8 @@ class _Batch:
     requests: list[int]
     calls: int
     must_look_up: bool
+    early_creates: float = 0.0  # of the keys that are written with this batch in any case
+    left: tuple[int, int] = (0, 0)  # creates and updates that are left to the next batch
 
 
 class Model:
@@ -209,7 +211,9 @@ class Model:
         self._left_s = now_s
         batch = self._claim(holder, _FULL)
         creates = min(round(batch.cohort.size), int(batch.cohort.creates + self._random.random()))
-        batch.requests = requests_for(creates, max(1, round(batch.cohort.size)) - creates)
+        updates = max(1, round(batch.cohort.size)) - creates
+        early = min(creates, ALWAYS_WRITTEN, int(batch.early_creates + self._random.random()))
+        batch.requests, batch.left = requests_for(creates, updates, early, more_due=sum(self._waiting) >= 1)
         batch.must_look_up = self._day.has_lookups and not self._is_all_known(batch.cohort)
         self._push(batch, 0.0)
         return now_s
@@ -233,7 +237,7 @@ class Model:
         now_s = self._clock.now_s
         most_events = Bounds().operations * most / _FULL
         parts: list[Cohort] = []
-        keys, events = 0.0, 0.0
+        keys, events, early_creates = 0.0, 0.0, 0.0
         while self._queue and keys < most - 1e-6 and events < most_events:
             cohort = self._queue.popleft()
             if cohort.size > most - keys:
@@ -242,6 +246,7 @@ class Model:
                 cohort = cohort.part(share)
             cohort = self._closed(cohort, now_s)
             parts.append(cohort)
+            early_creates += cohort.creates * min(1.0, max(0.0, ALWAYS_WRITTEN - keys) / max(cohort.size, 1e-9))
             keys += cohort.size
             events += sum(span.events for span in cohort.spans)
         batch = together(parts, now_s)
@@ -250,7 +255,7 @@ class Model:
         self._waiting_events -= events
         self._in_flight_events += events
         self._hour().batches += 1
-        return _Batch(holder, batch, [], 0, must_look_up=False)
+        return _Batch(holder, batch, [], 0, must_look_up=False, early_creates=early_creates)
 
     def _closed(self, cohort: Cohort, now_s: float) -> Cohort:
         """Return a cohort with what its people sent since it is open."""
@@ -296,15 +301,13 @@ class Model:
             self._closed_until_s = 0.0
         self._gate.give_back(max(0, CALLS_OF_BATCH - batch.calls), batch.holder)
         # What no call was left for is handed back, and is due again after all that waits now.
-        left = batch.cohort.part(min(1.0, sum(batch.requests) / batch.cohort.size))
-        done = batch.cohort.part(1 - left.size / batch.cohort.size)
-        if left.size > 0:
-            self._queue.append(Cohort(left.keys, 0.0, left.spans, now_s))
-            for index, number in enumerate(left.keys):
-                self._waiting[index] += number
-            events = sum(span.events for span in left.spans)
-            self._waiting_events += events
-            self._in_flight_events -= events
+        without_call = batch.cohort.part(min(1.0, sum(batch.requests) / batch.cohort.size))
+        overflow = batch.cohort.part(min(1.0, sum(batch.left) / batch.cohort.size))
+        done = batch.cohort.part(max(0.0, 1 - (without_call.size + overflow.size) / batch.cohort.size))
+        if without_call.size > 0:
+            self._queue.append(self._waits_again(without_call, 0.0))
+        if overflow.size > 0:
+            self._queue.appendleft(self._waits_again(overflow, batch.left[0]))
         if self._is_noting:
             for span in done.spans:
                 self._note_waits(span, now_s)
@@ -314,6 +317,14 @@ class Model:
         hour = self._hour()
         hour.keys += done.size
         hour.written_events += events
+
+    def _waits_again(self, left: Cohort, creates: float) -> Cohort:
+        for index, number in enumerate(left.keys):
+            self._waiting[index] += number
+        events = sum(span.events for span in left.spans)
+        self._waiting_events += events
+        self._in_flight_events -= events
+        return Cohort(left.keys, creates, left.spans, self._clock.now_s)
 
     def _note_waits(self, span: Span, now_s: float) -> None:
         first, last = self._curve.at(span.start_s), self._curve.at(span.end_s)
@@ -328,15 +339,34 @@ class Model:
         return self._hours[min(HOURS - 1, int(self._clock.now_s % DAY_S / HOUR_S))]
 
 
-def requests_for(creates: int, updates: int) -> list[int]:
-    """Return the records of each write request for a batch, as `delivery/pack.py` fills them.
+def requests_for(
+    creates: int, updates: int, early_creates: int, *, more_due: bool
+) -> tuple[list[int], tuple[int, int]]:
+    """Return the records of each write request for a batch, and the creates and updates left to the next one.
 
-    Creates and updates never share a collection, so a full batch that has both takes six collections: two requests.
+    As `delivery/pack.py` has it: creates and updates never share a collection, so a full batch that has both takes six,
+    one more than a request carries. Where more is due, the smaller collection of those that hold none of the batch's
+    first keys waits; `early_creates` of those keys are creates.
     """
-    sizes = [
-        min(COLLECTION, records - start) for records in (creates, updates) for start in range(0, records, COLLECTION)
+    sizes = [_collections(records) for records in (creates, updates)]
+    early = (early_creates, min(creates + updates, ALWAYS_WRITTEN) - early_creates)
+    can_wait = [
+        (size, kind)
+        for kind, of_kind in enumerate(sizes)
+        for number, size in enumerate(of_kind)
+        if number * COLLECTION >= early[kind]
     ]
-    return [sum(sizes[start : start + COLLECTIONS]) for start in range(0, len(sizes), COLLECTIONS)]
+    left = [0, 0]
+    if more_due and len(sizes[0]) + len(sizes[1]) == COLLECTIONS + 1 and can_wait:
+        size, kind = min(can_wait)
+        sizes[kind].remove(size)
+        left[kind] = size
+    both = sizes[0] + sizes[1]
+    return [sum(both[start : start + COLLECTIONS]) for start in range(0, len(both), COLLECTIONS)], (left[0], left[1])
+
+
+def _collections(records: int) -> list[int]:
+    return [min(COLLECTION, records - start) for start in range(0, records, COLLECTION)]
 
 
 def quantile_s(waits: Counter[int], share: float) -> float:

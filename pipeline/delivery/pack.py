@@ -13,8 +13,8 @@ Kind: TypeAlias = Literal["update", "create", "upsert", "delete"]
 
 COLLECTION = 200  # records of one sObject Collections request (REST API guide, "sObject Collections")
 COLLECTIONS = 5  # of them in one composite request (REST API guide, "Composite")
-# The first keys of a batch are never left to the next. What was left comes first there and is at most so much where
-# records are new or known; without this, a few new ones were left ten or a hundred times, till they were enough.
+# The first keys of a batch are never left to the next one, where what was left comes first: else a few new records were
+# left ten times, or a hundred, until they were as many as the others left over.
 ALWAYS_WRITTEN = COLLECTION // 2
 # Of one request. A character of text takes at most six bytes in JSON, and Salesforce refuses 50 MB (App Limits).
 MOST_CHARACTERS = 8_000_000

@@ -54,16 +54,19 @@ for i = 4, #ARGV do
       redis.call('DEL', base .. 'record:' .. key)
     end
 
+    -- What came with high priority meanwhile goes before all others; see append.lua. A retry goes on waiting.
+    local function place(otherwise)
+      return redis.call('SREM', base .. 'urgent', key) == 1 and now - 1e13 or otherwise
+    end
     for value in string.gmatch(key, '[^&]+') do redis.call('DEL', base .. 'lock:' .. value) end
     if #kept > 0 then
-      redis.call('ZADD', base .. 'ready', settled.place or now + settled.delay_ms, key)
+      local due = settled.place and place(settled.place) or now + settled.delay_ms
+      redis.call('ZADD', base .. 'ready', due, key)
       if settled.attempt then redis.call('HINCRBY', base .. 'attempts', key, 1) end
     else
       redis.call('HDEL', base .. 'attempts', key)
       if redis.call('EXISTS', inbox) == 1 then
-        -- What came with high priority meanwhile goes before all others; see append.lua.
-        local ahead = redis.call('SREM', base .. 'urgent', key) == 1 and 1e13 or 0
-        redis.call('ZADD', base .. 'ready', now - ahead, key)
+        redis.call('ZADD', base .. 'ready', place(now), key)
       end
     end
     applied = applied + settled.taken - #kept - #settled.bury

@@ -38,3 +38,18 @@ def test_what_becomes_urgent_while_its_record_is_being_written_goes_before_the_o
     inbox.commit(second.token, [Settlement(second.claims[0])])
     assert not inbox.is_urgent()
     assert not redis_client.exists("pipeline:{Lead}:urgent")
+
+
+def test_what_becomes_urgent_while_its_record_is_left_to_the_next_batch_goes_before_the_others(
+    redis_client: Redis,
+) -> None:
+    inbox = Inbox(redis_client, "Lead", Bounds(linger_s=0))
+    inbox.append([lead("ada", 1)])
+    batch = inbox.claim("deliverer")
+    assert isinstance(batch, Batch)
+    inbox.append([lead("ada", 2, is_urgent=True)])
+    inbox.commit(batch.token, [Settlement(batch.claims[0], keep=(0,), keeps_place=True)])
+    assert inbox.is_urgent()
+    again = inbox.claim("deliverer")
+    assert isinstance(again, Batch)
+    assert [one.id for one in again.claims[0].operations] == ["m1", "m2"]

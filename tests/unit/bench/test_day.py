@@ -11,7 +11,7 @@ from benchmarks.cohorts import HOURS, Curve
 from benchmarks.day import hourly, parsed
 from benchmarks.day_model import CURVE, FIRST_HOUR, Day, Result, requests_for, simulate
 from benchmarks.memory import Bytes
-from pipeline.delivery.pack import Write, pack
+from pipeline.delivery.pack import ALWAYS_WRITTEN, Write, pack_fewer
 from pipeline.salesforce.quota import DAY_S
 
 DOC = Path(__file__).parents[3] / "docs" / "scaling.md"
@@ -42,7 +42,7 @@ def test_what_others_spend_is_left_to_them() -> None:
 
 
 def test_bulk_jobs_keep_the_backlog_and_the_calls_down(small: Result) -> None:
-    bulk = simulate(Day(**SMALL, bulk_from=3_000, days=2))  # type: ignore[arg-type]
+    bulk = simulate(Day(**SMALL, bulk_from=1_500, days=2))  # type: ignore[arg-type]
     assert bulk.written + bulk.left == pytest.approx(bulk.arrived, rel=1e-9)
     assert max(hour.waiting_keys for hour in bulk.hours) < max(hour.waiting_keys for hour in small.hours)
     assert bulk.most_used <= 0.8 * SMALL["quota"] - SMALL["reserve"] + 48
@@ -75,12 +75,26 @@ def _settled_queue(*, leaving: float, rate: float, classes: tuple[tuple[int, flo
     return leaving * low
 
 
-@given(creates=st.integers(0, 1_000), updates=st.integers(0, 1_000))
-def test_a_batch_takes_the_requests_that_packing_makes(creates: int, updates: int) -> None:
-    writes = [Write(f"n{number}", "create", "Lead", {"Company": "Engines"}) for number in range(creates)]
-    writes += [Write(f"k{number}", "update", "Lead", {"id": str(number)}) for number in range(updates)]
-    packed = [sum(len(one.writes) for one in request) for request in pack(writes)]
-    assert requests_for(creates, updates) == packed
+@given(
+    creates=st.integers(0, 1_000), keys=st.integers(0, 1_000) | st.just(1_000), early=st.integers(), more=st.booleans()
+)
+def test_a_batch_takes_the_requests_that_packing_makes(creates: int, keys: int, early: int, *, more: bool) -> None:
+    creates = min(creates, keys)
+    first = min(keys, ALWAYS_WRITTEN)
+    early = max(first - (keys - creates), min(creates, first, early), 0)
+    are_new = [True] * early + [False] * (first - early)
+    are_new += [True] * (creates - early) + [False] * (keys - first - creates + early)
+    writes = [
+        Write(str(number), "create", "Lead", {})
+        if is_new
+        else Write(str(number), "update", "Lead", {"id": str(number)})
+        for number, is_new in enumerate(are_new)
+    ]
+    packed, left = pack_fewer(writes, {write.key for write in writes[ALWAYS_WRITTEN:]} if more else set())
+    requests, left_out = requests_for(creates, keys - creates, early, more_due=more)
+    assert requests == [sum(len(one.writes) for one in request) for request in packed]
+    new = sum(are_new[int(key)] for key in left)
+    assert left_out == (new, len(left) - new)
 
 
 @given(st.floats(0, 3 * DAY_S))

@@ -1,9 +1,10 @@
 """Packing writes into requests."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.delivery.pack import COLLECTION, COLLECTIONS, MOST_CHARACTERS, Kind, Write, pack
+from pipeline.delivery.pack import COLLECTION, COLLECTIONS, MOST_CHARACTERS, Kind, Write, pack, pack_fewer
 
 
 def writes(number: int, kind: Kind = "create", company: int = COLLECTION, start: int = 0) -> list[Write]:
@@ -98,3 +99,56 @@ def test_every_write_is_packed_once_and_within_the_bounds(wanted: list[tuple[Kin
         assert len(ids) == len(set(ids))
         for one in request:
             assert len(one.writes) <= min(COLLECTION, *(write.company for write in one.writes))
+
+
+def keys_of(some: list[Write]) -> set[str]:
+    return {write.key for write in some}
+
+
+@pytest.mark.parametrize(
+    ("creates", "updates", "company", "left"),
+    [
+        (500, 500, COLLECTION, 100),
+        (10, 990, COLLECTION, 10),
+        (990, 10, COLLECTION, 10),
+        (1000, 0, COLLECTION, 0),
+        (400, 600, COLLECTION, 0),
+        (300, 300, COLLECTION, 0),  # four collections, one request
+        (490, 510, 50, 10),  # where triggers bear no more: 21 collections, of which 20 are four requests
+        (450, 400, 50, 100),  # 17, of which 15 are three requests
+        (450, 450, 50, 150),  # 18
+        (480, 450, 50, 180),  # 19: ten of them full
+    ],
+)
+def test_what_takes_a_request_of_its_own_is_left_out(creates: int, updates: int, company: int, left: int) -> None:
+    mixed = writes(creates, company=company) + writes(updates, "update", company, start=creates)
+    requests, left_out = pack_fewer(mixed, keys_of(mixed))
+    assert len(left_out) == left
+    assert len(requests) == len(pack(mixed)) - (left > 0)
+
+
+def test_the_smallest_collection_that_may_wait_is_left_out() -> None:
+    mixed = writes(10) + writes(990, "update", start=10)
+    requests, left_out = pack_fewer(mixed, keys_of(mixed[1:]))
+    assert [len(one.writes) for one in requests[0]] == [10, 200, 200, 200, 200]
+    assert left_out == keys_of(mixed[-190:])
+    assert pack_fewer(mixed, set()) == (pack(mixed), set())
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["create", "update", "delete"]), st.integers(1, 200), st.integers(0, 900)),
+        max_size=1000,
+    ),
+    st.integers(0, 400),
+)
+def test_fewer_requests_hold_all_but_what_may_wait(wanted: list[tuple[Kind, int, int]], first: int) -> None:
+    given_writes = [
+        Write(f"k{n}", kind, "Lead", {} if kind == "create" else {"id": str(record)}, company)
+        for n, (kind, company, record) in enumerate(wanted)
+    ]
+    requests, left_out = pack_fewer(given_writes, keys_of(given_writes[first:]))
+    assert not left_out & keys_of(given_writes[:first])
+    assert len(left_out) <= COLLECTION
+    assert requests == pack([write for write in given_writes if write.key not in left_out])
+    assert len(requests) < len(pack(given_writes)) or not left_out

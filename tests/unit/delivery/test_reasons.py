@@ -25,6 +25,7 @@ def test_a_code_of_the_table_is_its_own_label(code: str) -> None:
         ("the bulk job did not get to it", "not_in_bulk_job"),
         ("there is more to write", "more_to_write"),
         ("the record it points to is on its way", "waits_for_reference"),
+        ("the next batch has room for it", "next_batch"),
         ("quota", "no_call_left"),
         ("Salesforce is unavailable: HTTP 500 UNKNOWN_EXCEPTION", "unavailable"),
         ("Email: ada@example.com is no email address", "pipeline"),

@@ -1,5 +1,7 @@
 """The inboxes' scripts, on a Redis in memory."""
 
+import time
+
 import fakeredis
 import pytest
 from redis import Redis
@@ -104,6 +106,18 @@ def test_the_clock_and_the_record_id_come_back_with_the_next_claim(inbox: Inbox)
     inbox.append([operation(2)])
     again = claimed(inbox).claims[0]
     assert (again.clock, again.record_id) == (clock, "00Q000000000001AAA")
+
+
+def test_what_keeps_its_place_is_due_since_it_came(redis: Redis) -> None:
+    inbox = Inbox(redis, "Lead", Bounds(batch=1, linger_s=0))
+    inbox.append([operation(1), operation(2, "b@example.com")])
+    batch = claimed(inbox)
+    assert batch.due_behind == 1
+    (claim,) = batch.claims
+    wait_until(lambda: time.time() * 1000 > claim.arrived_ms + 1, what="the next millisecond")
+    inbox.commit(batch.token, [Settlement(claim, keep=(0,), keeps_place=True)])
+    assert redis.zscore("pipeline:{Lead}:ready", claim.key) == claim.arrived_ms
+    assert claimed(inbox).claims[0].key == claim.key
 
 
 def test_release_gives_keys_back_without_counting_an_attempt(inbox: Inbox) -> None:
