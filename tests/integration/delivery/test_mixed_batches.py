@@ -6,11 +6,10 @@ from dataclasses import replace
 import pytest
 from redis import Redis
 
+from pipeline.delivery.pack import ALWAYS_WRITTEN, COLLECTION
 from pipeline.delivery.report import Report
 from pipeline.inbox.claims import Batch, Claim
 from tests.integration.delivery.delivery import Delivery, lead
-
-KEYS = 4_000
 
 
 @pytest.fixture
@@ -20,14 +19,16 @@ def delivery(redis_client: Redis, emulator_url: str) -> Delivery:
     return delivery
 
 
-def fill(delivery: Delivery, keys: int, **options: str) -> None:
-    """Let so many people wait, of whom the org knows every other one."""
+def fill(delivery: Delivery, keys: int, *, new_every: int = 2, options: dict[str, str] | None = None) -> None:
+    """Let so many people wait, of whom one in `new_every` is new to the org."""
     for start in range(0, keys, 400):
         numbers = range(start, min(keys, start + 400))
-        known = [{"LastName": "x", "Company": "y", "Email": f"p{n}@example.com"} for n in numbers[::2]]
-        delivery.create_all("Lead", known)
+        known = [{"LastName": "x", "Company": "y", "Email": f"p{n}@example.com"} for n in numbers if n % new_every]
+        for some in (known[:200], known[200:]):
+            if some:
+                delivery.create_all("Lead", some)
         leads = [lead(f"p{n}@example.com", Title="first") for n in numbers]
-        delivery.inbox.append([replace(one, options=options) for one in leads])
+        delivery.inbox.append([replace(one, options=options or {}) for one in leads])
 
 
 def claim(delivery: Delivery) -> Batch | None:
@@ -35,8 +36,15 @@ def claim(delivery: Delivery) -> Batch | None:
     return batch if isinstance(batch, Batch) else None
 
 
-def test_a_backlog_of_new_and_known_people_costs_a_lookup_and_a_write_for_each_batch(delivery: Delivery) -> None:
-    fill(delivery, KEYS)
+@pytest.mark.parametrize(
+    ("keys", "new_every", "calls"),
+    [(4_000, 2, 10), (1_200, 100, 4)],  # 12 and 5 if each batch wrote all that it claims
+)
+def test_a_backlog_of_new_and_known_people_costs_a_lookup_and_a_write_for_each_batch(
+    keys: int, new_every: int, calls: int, delivery: Delivery
+) -> None:
+    fill(delivery, keys, new_every=new_every)
+    known = {f"email=p{n}@example.com" for n in range(keys) if n % new_every}
     total, times = Report("Lead"), Counter[str]()
     left: list[Claim] = []
     while (batch := claim(delivery)) is not None:
@@ -45,30 +53,30 @@ def test_a_backlog_of_new_and_known_people_costs_a_lookup_and_a_write_for_each_b
         first = [one.key for one in batch.claims][: len(left)]
         assert {one.key for one in left} == set(first)  # before what came later
         # The Id that was found goes with the key; whether a person is still new is asked again.
-        known = {f"email=p{n}@example.com" for n in range(0, KEYS, 2)}
         assert all((claims[one.key].record_id is not None) == (one.key in known) for one in left)
 
         report = Report("Lead")
         delivery.deliver_batch(batch, report)
         assert report.calls == 2
         left = [one for one in batch.claims if delivery.inbox.holds(one.key)]
-        assert len(left) == report.retried <= 100
+        assert len(left) == report.retried <= COLLECTION
+        assert not {one.key for one in left} & {one.key for one in batch.claims[:ALWAYS_WRITTEN]}
         if not total.calls:
             late = left[0].key.removeprefix("email=")
             delivery.inbox.append([lead(late, Title="second")])
         total.add(report)
-    assert total.calls == 10  # 12 if each batch wrote all that it claimed
-    assert (total.created, total.updated, total.dead) == (KEYS // 2, KEYS // 2, 0)
+    assert total.calls == calls
+    assert (total.created, total.updated, total.dead) == (keys // new_every, keys - keys // new_every, 0)
     assert total.why_retried == {"next_batch": total.retried}
     assert max(times.values()) == 2
     titles = {record["Email"]: record["Title"] for record in delivery.records()}
-    assert len(titles) == len(delivery.records()) == KEYS
+    assert len(titles) == len(delivery.records()) == keys
     assert {email for email, title in titles.items() if title != "first"} == {late}
 
 
 @pytest.mark.parametrize("why", ["nothing else is due", "all is urgent", "all was tried before"])
 def test_a_batch_is_written_as_a_whole_where(why: str, delivery: Delivery) -> None:
-    fill(delivery, 1_000, **({"priority": "high"} if why == "all is urgent" else {}))
+    fill(delivery, 1_000, options={"priority": "high"} if why == "all is urgent" else None)
     batch = claim(delivery)
     assert batch is not None
     assert batch.due_behind == 0

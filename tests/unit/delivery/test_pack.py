@@ -117,7 +117,8 @@ def keys_of(some: list[Write]) -> set[str]:
         (490, 510, 50, 10),  # where triggers bear no more: 21 collections, of which 20 are four requests
         (450, 400, 50, 100),  # 17, of which 15 are three requests
         (450, 450, 50, 150),  # 18
-        (480, 450, 50, 180),  # 19: ten of them full
+        (480, 450, 50, 180),  # 19
+        (1000, 0, 150, 0),  # seven, of which the two smallest hold more than goes back
     ],
 )
 def test_what_takes_a_request_of_its_own_is_left_out(creates: int, updates: int, company: int, left: int) -> None:
