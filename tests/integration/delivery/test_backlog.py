@@ -14,13 +14,12 @@ from redis import Redis
 from pipeline.delivery import backlog as backlog_module
 from pipeline.delivery import bulk_rows
 from pipeline.delivery.backlog import Backlog
-from pipeline.delivery.bulk_result import Outcomes, take
 from pipeline.delivery.deliverer import Deliverer
 from pipeline.delivery.org import Describes
 from pipeline.delivery.outcome import Paused
 from pipeline.delivery.report import Report
 from pipeline.delivery.work import Work
-from pipeline.inbox.bulk_jobs import BulkBounds, BulkJobs, Held, JobLost, Row
+from pipeline.inbox.bulk_jobs import BulkBounds, BulkJobs, Held, JobLost, Row, Taken
 from pipeline.inbox.claims import Batch, Empty
 from pipeline.inbox.dead_letters import dead_letters
 from pipeline.inbox.inbox import Bounds, Inbox
@@ -30,6 +29,7 @@ from pipeline.salesforce.bulk import Bulk
 from pipeline.salesforce.client import Org, Subrequest, Subresponse, create
 from pipeline.salesforce.credentials import Credentials
 from pipeline.salesforce.describe import DescribeCache, ObjectDescribe
+from pipeline.salesforce.errors import ErrorDetail
 from pipeline.salesforce.session import SessionStore
 from pipeline.salesforce.transport import Transport
 from pipeline.tasks.spending import CALLS_OF_JOB
@@ -60,7 +60,6 @@ class Delivery:
             self.describes,
             jobs=self.jobs,
             bulk=Bulk(self.org),
-            deliverer="deliverer",
             may_spend=self.may_spend,
             is_ending=self.is_ending,
             uncertain_delay_s=self.uncertain_delay_s,
@@ -110,7 +109,7 @@ class Delivery:
     def deliver_batch(self) -> Report:
         """Deliver what is due the usual way, up to a batch."""
         report = Report("Lead")
-        batch = self.inbox.claim("deliverer", at_once=True)
+        batch = self.inbox.claim("deliverer")
         assert isinstance(batch, Batch)
         Deliverer(self.inbox, self.org, self.describes, may_spend=lambda: True).deliver(batch, report)
         return report
@@ -318,7 +317,7 @@ def test_what_an_aborted_job_may_still_be_writing_is_not_due_at_once(delivery: D
     delivery.uncertain_delay_s = 60.0
     delivery.finish()
     assert delivery.inbox.waiting().backlog == 10
-    assert isinstance(delivery.inbox.claim("deliverer", at_once=True), Empty)
+    assert isinstance(delivery.inbox.claim("deliverer"), Empty)
 
 
 def test_a_job_that_is_gone_gives_its_keys_back(delivery: Delivery) -> None:
@@ -380,7 +379,7 @@ def test_who_lost_a_job_changes_nothing_of_it(delivery: Delivery) -> None:
     keys = delivery.jobs.keys(frozen)
     assert delivery.jobs.part(frozen, keys)[1] == set()
     for change in (
-        lambda: delivery.jobs.hold(frozen, keys),
+        lambda: delivery.jobs.take(frozen, "email", so_far=Taken(), most=1),
         lambda: delivery.jobs.keep(frozen, stage="uploading"),
         lambda: delivery.jobs.note_rows(frozen, {keys[0]: Row(1, "update", "x")}),
         lambda: delivery.jobs.split(frozen, keys),
@@ -402,7 +401,7 @@ def test_keys_in_a_job_are_out_of_reach_for_sweep_and_claim_however_long_it_take
     shares = replace(lead("x"), match={"Email": "p1@example.com", "Phone": "1"})
     delivery.inbox.append([lead("p0@example.com", Title="later"), shares, lead("new@example.com")])
     assert delivery.inbox.sweep().returned == 0
-    batch = delivery.inbox.claim("deliverer", at_once=True)
+    batch = delivery.inbox.claim("deliverer")
     assert isinstance(batch, Batch)
     assert [claim.key for claim in batch.claims] == ["email=new@example.com"]
     assert delivery.inbox.waiting().in_flight == 11
@@ -469,12 +468,11 @@ def test_a_mistake_of_ours_leaves_the_keys_to_usual_batches(
 def test_a_mistake_of_ours_with_one_result_counts_against_its_key_alone(
     delivery: Delivery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def mistake(work: Work, outcomes: Outcomes, *, delay_s: float) -> Paused | None:
-        if work.claim.key == "email=p3@example.com":
-            raise ZeroDivisionError
-        return take(work, outcomes, delay_s=delay_s)
+    def mistake(_work: Work, _errors: tuple[ErrorDetail, ...]) -> Paused | None:
+        raise ZeroDivisionError
 
-    monkeypatch.setattr(backlog_module, "take", mistake)
+    monkeypatch.setattr(backlog_module, "refused", mistake)
+    delivery.fault(fault="row_lock", match={"Email": "p3@example.com"}, next=1)
     delivery.inbox.append(people(10))
     with pytest.raises(ZeroDivisionError):
         delivery.finish()
@@ -533,7 +531,7 @@ def test_keys_that_share_a_match_value_with_a_job_keep_no_others_waiting(deliver
     delivery.inbox.append([lead("z@example.com")])
     claimed: list[str] = []
     for _ in range(3):
-        batch = delivery.inbox.claim("deliverer", at_once=True)
+        batch = delivery.inbox.claim("deliverer")
         claimed += [claim.key for claim in batch.claims] if isinstance(batch, Batch) else []
     assert claimed == ["email=z@example.com"]
     assert delivery.inbox.waiting().backlog == 17
