@@ -45,10 +45,11 @@ def _cell(value: Json) -> str | None:
     if value is None:
         return NULL
     if isinstance(value, str):
-        text = _NEWLINES.sub("\n", value)
-        if not text.strip():
+        text = _NEWLINES.sub("\n", value) if "\r" in value else value
+        said = text.strip()
+        if not said:
             return NULL
-        is_sayable = text.strip() != NULL and len(text) <= MOST_CELL_CHARACTERS and "\0" not in text
+        is_sayable = said != NULL and len(text) <= MOST_CELL_CHARACTERS and "\0" not in text
         return text if is_sayable and _is_unicode(text) else None
     if isinstance(value, bool | int | float):
         text = json.dumps(value)
@@ -57,6 +58,8 @@ def _cell(value: Json) -> str | None:
 
 
 def _is_unicode(text: str) -> bool:
+    if text.isascii():
+        return True
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -69,10 +72,11 @@ def digest_of(cells: Mapping[str, str]) -> str:
 
     Nor do the columns that a result file adds.
     """
-    said = sorted((name, text) for name, cell in cells.items() if (text := cell.strip()) and name not in _ADDED)
-    if any("\r" in text for _, text in said):
-        said = [(name, _NEWLINES.sub("\n", text)) for name, text in said]
-    return hashlib.blake2b(json.dumps(said).encode(), digest_size=16).hexdigest()
+    said = [f"{name}\0{text}" for name, cell in cells.items() if (text := cell.strip()) and name not in _ADDED]
+    text = "\0".join(sorted(said))
+    if "\r" in text:
+        text = _NEWLINES.sub("\n", text)
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
 class Table:
