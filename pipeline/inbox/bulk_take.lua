@@ -29,15 +29,13 @@ local looked_at, taken, unknown = 0, 0, 0
 for _, key in ipairs(redis.call('ZRANGE', base .. 'ready', 0, now, 'BYSCORE', 'LIMIT', passed, 2 * most)) do
   if taken >= most then break end
   looked_at = looked_at + 1
-  local free, in_job = string.gsub(key, '=[^&]*', '') == ARGV[4], false
+  local free = string.gsub(key, '=[^&]*', '') == ARGV[4]
   if free and have_failed then free = redis.call('HEXISTS', base .. 'attempts', key) == 0 end
   local locks = {}
   if free then
     for value in string.gmatch(key, '[^&]+') do
       locks[#locks + 1] = base .. 'lock:' .. value
-      local left = redis.call('PTTL', locks[#locks])
-      if left ~= -2 then free = false end
-      if left == -1 then in_job = true end
+      if redis.call('EXISTS', locks[#locks]) == 1 then free = false end
     end
   end
   if free then
@@ -47,8 +45,6 @@ for _, key in ipairs(redis.call('ZRANGE', base .. 'ready', 0, now, 'BYSCORE', 'L
     redis.call('RPUSH', job .. ':keys', key)
     taken = taken + 1
     if redis.call('EXISTS', base .. 'record:' .. key) == 0 then unknown = unknown + 1 end
-  elseif in_job then
-    redis.call('ZADD', base .. 'ready', now + 5000, key) -- as claim.lua does
   else
     passed = passed + 1
   end

@@ -76,6 +76,23 @@ def test_people_are_found_by_one_query_of_all_where_that_costs_less(
     assert delivery.calls()["composite/sobjects"] == 3  # two that the test made, and one for who was known already
 
 
+def test_a_key_that_is_looked_up_otherwise_than_most_is_found_the_usual_way(
+    delivery: Delivery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backlog_module, "is_query_cheaper", lambda records, keys: True)
+    delivery.create(Email="either@example.com")  # without a phone, so not in the answer to a query of those with both
+    both = [replace(one, match={**one.match, "Phone": str(n)}) for n, one in enumerate(people(10))]
+    either = replace(
+        lead("either@example.com", Title="found"),
+        match={"Email": "either@example.com", "Phone": "77"},
+        options={"join": "or"},
+    )
+    delivery.inbox.append([*both, either])
+    delivery.finish()
+    assert [one.get("Title") for one in delivery.records() if one["Email"] == "either@example.com"] == ["found"]
+    assert len(delivery.records()) == 11
+
+
 def test_known_ids_need_no_lookup_and_updates_no_list_of_what_succeeded(delivery: Delivery) -> None:
     delivery.inbox.append(people(10, Title="first"))
     delivery.finish()

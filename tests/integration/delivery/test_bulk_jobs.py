@@ -236,7 +236,11 @@ def test_keys_of_high_priority_do_not_wait_for_a_job(delivery: Delivery) -> None
     delivery.inbox = Inbox(delivery.redis, "Lead", Bounds(batch=1, linger_s=0))
     delivery.deliver_batch()
     assert [one["Email"] for one in delivery.records()] == ["urgent@example.com"]
-    assert isinstance(delivery.jobs.next("deliverer"), Held)
+    held = delivery.jobs.next("deliverer")
+    assert isinstance(held, Held)
+    delivery.inbox.append([replace(lead("late@example.com"), options={"priority": "high"})])
+    delivery.jobs.take(held, "email", so_far=Taken(), most=100)
+    assert len(delivery.jobs.keys(held)) == 10
 
 
 @pytest.mark.parametrize("is_query_cheaper", [True, False])
