@@ -31,7 +31,7 @@ from pipeline.delivery.bulk_lookup import (
     most_rows,
     query_of,
 )
-from pipeline.delivery.bulk_result import NO_RESULTS, NOT_REACHED, Outcomes, Result, refused, sort
+from pipeline.delivery.bulk_result import NO_RESULTS, NOT_REACHED, Outcomes, Result, ask_outcomes, refused, sort
 from pipeline.delivery.bulk_rows import Rows
 from pipeline.delivery.calls import NoCall
 from pipeline.delivery.deliverer import Deliverer
@@ -326,29 +326,11 @@ class Backlog(Deliverer):
         if not job.is_ended:
             self._wait(held)
             return None
-        return self._settle_job(held, job, self._outcomes(held, job))
-
-    def _outcomes(self, held: Held, job: Job) -> Outcomes:
-        """Ask what became of the rows, where there is anything to ask for."""
-        if job.processed == 0 or held.is_deadly:
-            return NO_RESULTS
-        rows, kind = int(held.notes["rows"]), held.notes["kind"]
-        outcomes = Outcomes(kind)
-        try:
-            if job.failed != 0:
-                self._call(held)
-                outcomes.add(self._bulk.results(held.job, "failedResults"))
-            is_all_done = job.state == "JobComplete" and job.processed == rows and job.failed == len(outcomes)
-            if kind == "update" and is_all_done:
-                outcomes.rest_succeeded = True  # their Ids are known, so the list of them is not worth a call
-            elif job.processed is None or job.failed is None or job.processed > job.failed:
-                self._call(held)
-                outcomes.add(self._bulk.results(held.job, "successfulResults"))
-        except (Refused, ValueError, KeyError) as error:
-            # Results are kept for a week. Without them keys are looked up again, which tells as much.
-            if isinstance(error, Refused) and isinstance(of_failure(error), Paused):
-                raise
-        return outcomes
+        kind, rows = held.notes["kind"], int(held.notes["rows"])
+        outcomes = (
+            NO_RESULTS if held.is_deadly else ask_outcomes(self._bulk, job, kind, rows, partial(self._call, held))
+        )
+        return self._settle_job(held, job, outcomes)
 
     def _settle_job(self, held: Held, job: Job, outcomes: Outcomes) -> Paused | None:
         log.info(

@@ -1,15 +1,25 @@
 """What became of the rows of a bulk job, and what that does to the keys they were for."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from pipeline.delivery.answers import jitter
-from pipeline.delivery.outcome import Buried, LookAgain, Paused, RetryAt, in_words, may_be_anothers_fault, of_record
+from pipeline.delivery.outcome import (
+    Buried,
+    LookAgain,
+    Paused,
+    RetryAt,
+    in_words,
+    may_be_anothers_fault,
+    of_failure,
+    of_record,
+)
 from pipeline.delivery.work import Work
 from pipeline.inbox.bulk_jobs import Row
+from pipeline.salesforce.bulk import Bulk, Job
 from pipeline.salesforce.bulk_csv import digest_of
-from pipeline.salesforce.errors import ErrorDetail
+from pipeline.salesforce.errors import ErrorDetail, Refused
 
 NOT_REACHED: Final = "the bulk job did not get to it"
 _DUPLICATES: Final = "DUPLICATES_DETECTED"  # a job cannot say whether to save them all the same; a collection can
@@ -52,7 +62,32 @@ class Outcomes:
         return Result(row.record_id) if self.rest_succeeded else None
 
 
-NO_RESULTS = Outcomes("insert")
+NO_RESULTS: Final = Outcomes("insert")
+
+
+def ask_outcomes(bulk: Bulk, job: Job, kind: str, rows: int, may_call: Callable[[], None]) -> Outcomes:
+    """Ask what became of the rows of a job that has ended, where there is anything to ask for.
+
+    `may_call` raises where no call may be made. Raises Refused where the org as a whole refuses.
+    """
+    outcomes = Outcomes(kind)
+    if job.processed == 0:
+        return outcomes
+    try:
+        if job.failed != 0:
+            may_call()
+            outcomes.add(bulk.results(job.id, "failedResults"))
+        is_all_done = job.state == "JobComplete" and job.processed == rows and job.failed == len(outcomes)
+        if kind == "update" and is_all_done:
+            outcomes.rest_succeeded = True  # their Ids are known, so the list of them is not worth a call
+        elif job.processed is None or job.failed is None or job.processed > job.failed:
+            may_call()
+            outcomes.add(bulk.results(job.id, "successfulResults"))
+    except (Refused, ValueError, KeyError) as error:
+        # Results are kept for a week. Without them keys are looked up again, which tells as much.
+        if isinstance(error, Refused) and isinstance(of_failure(error), Paused):
+            raise
+    return outcomes
 
 
 @dataclass(slots=True)
