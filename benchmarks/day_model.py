@@ -52,10 +52,10 @@ class Day:
     linger_s: float = Bounds().linger_s
     has_lookups: bool = True  # False: as if the Id of every record were cached
     bulk_from: int = 0  # waiting keys from which on bulk jobs are made; 0: none are
-    bulk_keys: int = 100_000  # of a job at most
+    bulk_keys: int = 50_000  # of a job at most
     bulk_calls: int = 10  # of a job: made, handed over, closed, looked at, results; and its Ids looked up
     bulk_s: float = 120.0
-    bulk_pause_s: float = 30.0  # between the beginnings of two jobs
+    bulk_pause_s: float = 10.0  # between the beginnings of two jobs
     curve: tuple[float, ...] = CURVE
     days: int = 1  # to simulate; the last one is reported, when what is left of those before it waits and counts
     seed: int = 1
