@@ -46,18 +46,25 @@ def _log_without_values(logger: Any, **_: Any) -> None:
 
 @worker_init.connect
 def _import_before_the_pool_forks(**_: Any) -> None:
-    """Import what the tasks use, which a producer does without: once, and not in each process at its first message."""
+    """Import what the tasks use, which a producer does without: once, and not in each process at its first message.
+
+    What was imported is never looked at for cycles from then on, in no process: a full look would copy most of the
+    memory that they share, and Celery has one taken before it forks each of them.
+    """
+    import pipeline.delivery.backlog
     import pipeline.delivery.deliverer
     import pipeline.events.schemas
+    import pipeline.settings.file
     import pipeline.tasks.runtime  # noqa: F401
+
+    gc.collect()
+    gc.freeze()
 
 
 @worker_process_init.connect
 def _look_for_garbage_rarely(**_: Any) -> None:
     """Have Python look for cycles seldom: a batch is a hundred thousand small objects, and none of them is in one.
 
-    By default each 700 new ones bring a look, which is a fifth of a delivery's time. What was loaded before the fork is
-    never looked at, nor copied for it.
+    By default each 700 new ones bring a look, which is a fifth of a delivery's time.
     """
-    gc.freeze()
     gc.set_threshold(_NEW_OBJECTS)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from celery.exceptions import Reject
@@ -158,10 +159,12 @@ def wake(object_name: str, token: str, *, in_s: float | None = None) -> None:
 
 def queued(queue: str = INGEST_QUEUE) -> int:
     """Count the messages that wait in a queue of the broker, which may be another server than the state's."""
-    # RabbitMQ closes a channel that asks for a queue it does not have, so the channel is nobody else's.
     with app.connection_or_acquire() as connection:
         connection.connect()  # one that was lost is closed, and stays so in the pool
-        with connection.channel() as channel:
+        # RabbitMQ closes a channel that asks for a queue it does not have, so there it is nobody else's. With Redis it
+        # is the one that stays: a new one is two connections more, and every batch asks.
+        is_kept = connection.transport.driver_type == "redis"
+        with nullcontext(connection.default_channel) if is_kept else connection.channel() as channel:
             try:
                 return int(channel.queue_declare(queue, passive=True).message_count)
             except connection.channel_errors:  # Redis knows no empty queue
