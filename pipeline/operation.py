@@ -20,8 +20,10 @@ FORMAT: Final = 1  # of an operation as JSON; a reader that meets a newer one mu
 _COMPRESSED: Final = b"z1 "
 _SIZE_BYTES: Final = 4  # of an LZ4 block's length before it was compressed, which stands before it
 _BEST_RATIO: Final = 255  # LZ4 counts the length of a match in bytes of at most 255
-# Made once: json.dumps makes an encoder for each call that wants other separators. UTF-8 is shorter than escapes.
+_UNREADABLE: Final = "not an operation of a format this version reads; deploy workers before producers"
+# Made once: json.dumps makes an encoder for each call that wants other separators, and json.loads guesses at encodings.
 _to_json = json.JSONEncoder(separators=(",", ":"), check_circular=False, ensure_ascii=False).encode
+_from_json = json.JSONDecoder().decode
 
 # Salesforce's longest indexed text is 255 characters; what is longer matches no record and is only told apart.
 _LONGEST_KEY_VALUE = 255
@@ -107,15 +109,16 @@ def encode(operation: Operation) -> bytes:
         value = getattr(operation, name)
         if value:
             document[name] = value
-    # Half a surrogate pair has no UTF-8 of its own; `json.loads` reads it as it is written here.
-    return _COMPRESSED + compress(_to_json(document).encode("utf-8", "surrogatepass"), dict=DICTIONARY)
+    # As text a half of a surrogate pair has no UTF-8, and this is how `json.loads` would read one.
+    block: bytes = compress(_to_json(document).encode("utf-8", "surrogatepass"), dict=DICTIONARY)
+    return _COMPRESSED + block
 
 
 def decode(stored: bytes) -> Operation:
     """Read what `encode` wrote. Raises ValueError for anything else, a newer format included."""
     read = read_document(stored)
     if not isinstance(read, dict) or read.get("v") != FORMAT:
-        raise ValueError("not an operation of a format this version reads; deploy workers before producers")
+        raise ValueError(_UNREADABLE)
     try:
         return Operation(
             id=read["id"],
@@ -139,9 +142,10 @@ def read_document(stored: bytes) -> Any:
     Raises ValueError for what is neither.
     """
     try:
-        return json.loads(_decompress(stored) if stored.startswith(_COMPRESSED) else stored)
-    except RecursionError:
-        raise ValueError("nested deeper than any operation") from None
+        text = _decompress(stored) if stored.startswith(_COMPRESSED) else stored
+        return _from_json(str(text, "utf-8", "surrogatepass"))
+    except (ValueError, LZ4BlockError, RecursionError):  # which quote what they are about
+        raise ValueError(_UNREADABLE) from None
 
 
 def in_words(stored: bytes) -> str:
@@ -153,11 +157,8 @@ def _decompress(stored: bytes) -> bytes:
     block = stored[len(_COMPRESSED) :]
     # What is no operation may claim any length, and memory would be asked for before it is found out.
     if int.from_bytes(block[:_SIZE_BYTES], "little") > _BEST_RATIO * len(block):
-        raise ValueError("compressed better than LZ4 can")
-    try:
-        return cast("bytes", decompress(block, dict=DICTIONARY))
-    except LZ4BlockError:
-        raise ValueError("no LZ4 block of the dictionary") from None
+        raise ValueError(_UNREADABLE)
+    return cast("bytes", decompress(block, dict=DICTIONARY))
 
 
 def in_order(operations: Sequence[Operation]) -> list[int]:

@@ -238,7 +238,13 @@ def _settle(settlement: Settlement, *, is_traced: bool) -> str:
         "taken": claim.taken,
         "keep": settlement.keep,
         "bury": [
-            (position, reason, ids.get(position, ""), settlement.sent_in.get(position, NOTHING), _letter(claim, position))
+            (
+                position,
+                reason,
+                ids.get(position, ""),
+                settlement.sent_in.get(position, NOTHING),
+                _letter(claim, position),
+            )
             for position, reason in buried.items()
         ],
         "told": _told(settlement, ids),
