@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import tracemalloc
 from dataclasses import asdict
 from typing import Any
 
@@ -141,7 +142,6 @@ def test_a_byte_that_is_spoilt_makes_another_text_or_a_value_error(place: int, b
     [
         b"[" * 100_000,
         b'{"v":1,"event":' + b'{"":' * 100_000,
-        b"z1 " + (2**31 - 1).to_bytes(4, "little") + STORED[7:],  # would be two gigabytes
         b"z1 " + (2**32 - 1).to_bytes(4, "little") + STORED[7:],
         b"z1 ",
         b"z2 " + STORED[3:],  # of a later version
@@ -152,6 +152,16 @@ def test_a_byte_that_is_spoilt_makes_another_text_or_a_value_error(place: int, b
 def test_garbage_that_is_made_for_it_is_a_value_error_too(garbage: bytes) -> None:
     with pytest.raises(ValueError, match="not an operation of a format"):
         decode(garbage)
+
+
+def test_what_claims_to_be_two_gigabytes_is_given_no_memory() -> None:
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match="not an operation of a format"):
+            decode(b"z1 " + (2**31 - 1).to_bytes(4, "little") + STORED[7:])
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_the_dictionary_is_what_it_was_when_the_first_operation_was_compressed_with_it() -> None:
