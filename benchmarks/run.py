@@ -7,6 +7,7 @@ without writing it.
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -28,8 +29,10 @@ def main() -> None:
     def say(name: str) -> None:
         print(f"{name} ...", file=sys.stderr)
 
-    results = run_all(FULL if arguments.full else QUICK, say, arguments.only)
-    repeats = [run_all(REPEATED, say, arguments.only, TARGETED) for _ in range(arguments.runs)]
+    size = FULL if arguments.full else QUICK
+    results = run_all(size, say, arguments.only)
+    again = replace(REPEATED, large=size.large)
+    repeats = [run_all(again, say, arguments.only, TARGETED) for _ in range(arguments.runs)]
     command = "make bench" + (" FULL=1" if arguments.full else "")
     command += f" RUNS={arguments.runs}" if arguments.runs else ""
     page = document(results, repeats, machine=machine(), command=command)

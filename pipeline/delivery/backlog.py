@@ -1,42 +1,57 @@
 """Deliver a backlog by bulk jobs: one write of tens of thousands of keys, for about ten calls in all.
 
 A job goes through four stages, each a step that any worker can take and that waits for nothing:
-    collecting  keys are claimed and given to the job, which holds them until its end
+    collecting  due keys are given to the job, which holds them until its end
     looking     their records are looked for: by a bulk query, or a thousand at a time where the org is large
     uploading   the job exists at Salesforce, and writes nothing yet: whoever finds it so after a death aborts it
     running     it is looked at until it has ended, and then every key is settled by its row's result
 Before `running` nothing is written, and after a job's end nothing more is: only then are keys let go. What does not
 fit a row (several writes, references to look up, deletes, reads) is delivered like any other batch.
+
+What waits for a key is read once, when its row is made. With the row stands how the key is settled if that is written,
+so a result that says so costs no second reading.
 """
 
 import logging
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
-from pipeline.delivery.bulk_lookup import Found, ask, is_query_cheaper, most_rows, query_of
-from pipeline.delivery.bulk_result import NO_RESULTS, Outcomes, take
-from pipeline.delivery.bulk_rows import Gathered, Rows
+from pipeline.delivery.bulk_lookup import (
+    Found,
+    Lookups,
+    ask,
+    commonest_fields,
+    commonest_lookup,
+    is_query_cheaper,
+    lookup_of,
+    most_rows,
+    query_of,
+)
+from pipeline.delivery.bulk_result import NO_RESULTS, NOT_REACHED, Outcomes, Result, refused, sort
+from pipeline.delivery.bulk_rows import Rows
 from pipeline.delivery.calls import NoCall
 from pipeline.delivery.deliverer import Deliverer
 from pipeline.delivery.outcome import Paused, of_failure
 from pipeline.delivery.pack import COLLECTION
+from pipeline.delivery.reasons import label_of
 from pipeline.delivery.report import Report
 from pipeline.delivery.work import Work
-from pipeline.inbox.bulk_jobs import CHUNK, BulkJobs, Held, JobLost
+from pipeline.inbox.bulk_jobs import CHUNK, BulkJobs, Held, JobLost, Taken
 from pipeline.inbox.claims import Batch, Claim
 from pipeline.inbox.inbox import Inbox
 from pipeline.salesforce.bulk import Bulk, Job, Kind
-from pipeline.salesforce.bulk_csv import Table
+from pipeline.salesforce.bulk_csv import Table, errors_of
 from pipeline.salesforce.errors import Refused, SalesforceError
 
 log = logging.getLogger(__name__)
 
 _CALLS_TO_START: Final = 3  # create, upload, close
 _FIRST_LOOK_S, _LONGEST_WAIT_S = 1.0, 300.0
-_ROWS_A_SECOND: Final = 10_000  # what a job may get done; only decides when the first look is worth a call
+_ROWS_A_SECOND: Final = 25_000  # what a job may get done; only decides when the first look is worth a call
 _NO_CALL_S: Final = 5.0
 _REFUSED_S: Final = 60.0
 _GONE: Final = 404
@@ -50,9 +65,9 @@ _NOT_WORTH_FOR_S: Final = 60.0
 class Backlog(Deliverer):
     """Takes the steps of bulk jobs of one object. Other arguments as those of `Deliverer`."""
 
-    def __init__(self, inbox: Inbox, *given: Any, jobs: BulkJobs, bulk: Bulk, deliverer: str, **more: Any) -> None:
+    def __init__(self, inbox: Inbox, *given: Any, jobs: BulkJobs, bulk: Bulk, **more: Any) -> None:
         super().__init__(inbox, *given, **more)
-        self._keys, self._jobs, self._bulk, self._deliverer = inbox, jobs, bulk, deliverer
+        self._keys, self._jobs, self._bulk = inbox, jobs, bulk
 
     def step(self, held: Held, report: Report) -> Paused | None:
         """Do what is to be done for a job now, and leave it to whoever comes when it is due again."""
@@ -140,39 +155,24 @@ class Backlog(Deliverer):
             self._jobs.switch_off(for_s=_NOT_WORTH_FOR_S)
             self._jobs.end(held)
             return None
-        gathered, paused = Gathered(), None
-        keys = unknown = 0
-        while keys < self._jobs.bounds.most_keys and not self._is_ending() and not paused:
-            batch = self._keys.claim(self._deliverer, at_once=True, token=held.token)
-            if not isinstance(batch, Batch):
+        fields = commonest_fields(self._jobs.due(CHUNK), describe)
+        most, taken = self._jobs.bounds.most_keys, Taken()
+        while fields and taken.taken < most and not self._is_ending():
+            taken = self._jobs.take(held, fields, so_far=taken, most=most - taken.taken)
+            if not taken.looked_at:
                 break
-            if batch.wake_another:
-                self._keys.rest(batch.wake_another, in_any_case=True)
-            fit = gathered.sort(batch.claims, describe)
-            try:
-                keys += self._jobs.hold(held, [claim.key for claim in fit])
-            except JobLost:
-                left = [claim.key for claim in (*fit, *gathered.others)]
-                self._inbox.release(held.token, [*left, *gathered.apart], delay_s=0)
-                raise
-            unknown += sum(claim.record_id is None for claim in fit)
-            if len(gathered.others) >= CHUNK:
-                paused = self._deliver_now(held, held.token, gathered.others)
-                gathered.others.clear()
-        if gathered.others:
-            paused = self._deliver_now(held, held.token, gathered.others) or paused
-        self._inbox.release(held.token, gathered.apart, delay_s=0)
-        lookups = gathered.lookups
-        if lookups is None or not self._is_worth(keys):
-            self._jobs.switch_off(for_s=_NOT_WORTH_FOR_S)
+        first = next(self._jobs.claims(held, self._jobs.keys(held)[:CHUNK]), [])
+        lookups, part = commonest_lookup([claim for claim, _ in first], describe)
+        if lookups is None or not self._is_worth(taken.taken * part):
+            if not self._is_ending():
+                self._jobs.switch_off(for_s=_NOT_WORTH_FOR_S)
             self._abandon(held)
-            return paused
-        self._jobs.hand_over(
-            held, delay_s=0, stage="looking", names=",".join(lookups.names), join=lookups.join, unknown=unknown
-        )
-        return paused
+            return None
+        names = ",".join(lookups.names)
+        self._jobs.hand_over(held, delay_s=0, stage="looking", names=names, join=lookups.join, unknown=taken.unknown)
+        return None
 
-    def _is_worth(self, keys: int) -> bool:
+    def _is_worth(self, keys: float) -> bool:
         return keys > 0 and keys >= self._jobs.bounds.threshold // _WORTH
 
     def _deliver_now(self, held: Held, token: str, claims: Sequence[Claim]) -> Paused | None:
@@ -183,8 +183,9 @@ class Backlog(Deliverer):
 
     def _abandon(self, held: Held, *, delay_s: float = 0) -> None:
         """Let go of all that a job holds which writes nothing, or nothing more."""
-        for chunk in self._jobs.claims(held):
-            self._let_go(held, [claim.key for claim, _ in chunk], delay_s=delay_s)
+        keys = self._jobs.keys(held)
+        for start in range(0, len(keys), CHUNK):
+            self._let_go(held, keys[start : start + CHUNK], delay_s=delay_s)
         self._jobs.end(held)
 
     def _let_go(self, held: Held, keys: Sequence[str], *, delay_s: float = 0) -> None:
@@ -237,10 +238,14 @@ class Backlog(Deliverer):
     def _write_rows(self, held: Held, found: Found | None, *, asks: str) -> Paused | None:
         """Write down what each key's row is, then start the job of those that are created, or of those updated."""
         describe = self._calls.described(self._inbox.object)
-        rows = Rows()
-        for chunk in self._jobs.claims(held):
+        lookups = Lookups(tuple(held.notes["names"].split(",")), held.notes["join"])
+        rows, others = Rows(is_traced=self._keys.bounds.is_traced), []
+        for chunk in self._jobs.claims(held, self._jobs.keys(held)):
             works: list[Work] = []
             for claim, row in chunk:
+                if lookup_of(claim, describe) != lookups:
+                    others.append(claim.key)
+                    continue
                 work = self._begin(claim, describe)
                 if row is not None:  # found by who began with this
                     work.know(row.record_id or None, fresh=False)
@@ -252,16 +257,21 @@ class Backlog(Deliverer):
                 ask(unknown, self._org, partial(self._call, held))
             added = {work.claim.key: rows.add(work) for work in works}
             self._jobs.note_rows(held, {key: row for key, row in added.items() if row is not None})
+            others += [key for key, row in added.items() if row is None]
         # Where there are no calls left to start with, whoever comes next spends none on asking again.
         self._jobs.keep(held, asks=_NOBODY)
         kind: Kind = max(rows.keys, key=lambda one: len(rows.keys[one]))
         other: Kind = "update" if kind == "insert" else "insert"
         if not self._is_worth(len(rows.keys[kind])):
-            return self._deliver_others(held, kind="")
+            paused = self._deliver_others(held, self._jobs.keys(held))
+            self._abandon(held)
+            return paused
         if self._is_worth(len(rows.keys[other])):
             self._jobs.split(held, rows.keys[other])
+        else:
+            others += rows.keys[other]
         self._start(held, kind, rows.tables[kind])
-        return self._deliver_others(held, kind=kind)
+        return self._deliver_others(held, others, has_started=True)
 
     def _start(self, held: Held, kind: Kind, table: Table) -> None:
         self._call(held, _CALLS_TO_START)
@@ -274,26 +284,16 @@ class Backlog(Deliverer):
         self._jobs.hand_over(held, delay_s=max(_FIRST_LOOK_S, len(table) / _ROWS_A_SECOND), stage="running")
         log.info("object=%s bulk_job=%s kind=%s rows=%d: started", self._inbox.object, job.id, kind, len(table))
 
-    def _deliver_others(self, held: Held, *, kind: str) -> Paused | None:
+    def _deliver_others(self, held: Held, keys: Sequence[str], *, has_started: bool = False) -> Paused | None:
         """Deliver the usual way what is no row of the job, with the Ids that were found for it."""
-        waiting: list[Claim] = []
-        paused: Paused | None = None
-        for chunk in self._jobs.claims(held):
-            for claim, row in chunk:
-                if row is None or row.kind != kind:
-                    waiting.append(replace(claim, record_id=row.record_id or None) if row else claim)
-            while len(waiting) >= CHUNK and not paused:
-                paused = self._part_and_deliver(held, waiting[:CHUNK])
-                del waiting[:CHUNK]
+        for chunk in self._jobs.claims(held, keys):
+            claims = [replace(claim, record_id=row.record_id or None) if row else claim for claim, row in chunk]
+            paused = self._part_and_deliver(held, claims)
             if paused or self._is_ending():
-                break
-            if not kind:
+                return paused
+            if not has_started:
                 self._jobs.keep(held)
-        if waiting and not paused:
-            paused = self._part_and_deliver(held, waiting)
-        if not kind:
-            self._abandon(held)
-        return paused
+        return None
 
     def _part_and_deliver(self, held: Held, claims: Sequence[Claim]) -> Paused | None:
         token, parted = self._jobs.part(held, [claim.key for claim in claims])
@@ -361,33 +361,58 @@ class Backlog(Deliverer):
             with suppress(NoCall):  # they ask for it themselves when they are refused
                 self._call(held)
                 self._describes.refresh([self._inbox.object])
-        describe = self._calls.described(self._inbox.object)
         # An aborted job may still be at a chunk, of which it counts no row before its end.
         delay_s = self._uncertain_delay_s if job.state == "Aborted" else 0.0
+        refusals: dict[str, Result] = {}
+        keys = self._jobs.keys(held)
+        for start in range(0, len(keys), CHUNK):
+            refusals |= self._settle_rows(held, keys[start : start + CHUNK], outcomes, delay_s=delay_s)
+            self._jobs.keep(held)
+        paused = self._settle_refused(held, refusals)
+        self._jobs.end(held)
+        if self._fault is not None:
+            raise self._fault
+        return paused
+
+    def _settle_rows(self, held: Held, keys: Sequence[str], outcomes: Outcomes, *, delay_s: float) -> dict[str, Result]:
+        """Settle keys whose row was written, let those go that have none or no result, and return the other results."""
+        rows, report = self._jobs.rows(held, keys), self._report
+        found = sort(rows, outcomes, held.notes["kind"])
+        self._let_go(held, found.strangers)
+        self._let_go(held, list(found.not_reached), delay_s=delay_s)
+        written = [row.written(key, record_id, held.job) for key, (row, record_id) in found.written.items()]
+        lost = self._keys.commit(held.token, written)
+        left_out = Counter(told for key, (row, _) in found.written.items() if key not in lost for told in row.left_out)
+        if left_out:
+            self._inbox.count_left_out(left_out)
+        waiting = sum(row.taken for row in found.not_reached.values())
+        report.claimed += waiting + sum(one.taken for one in written)
+        report.retried += waiting
+        report.why_retried[label_of(NOT_REACHED)] += waiting
+        is_new = held.notes["kind"] == "insert"
+        report.created += len(written) if is_new else 0
+        report.updated += 0 if is_new else len(written)
+        return found.refused
+
+    def _settle_refused(self, held: Held, refusals: Mapping[str, Result]) -> Paused | None:
+        """Settle keys whose row was refused, which takes reading what waits for them."""
+        describe = self._calls.described(self._inbox.object)
         paused: Paused | None = None
-        for chunk in self._jobs.claims(held):
+        for chunk in self._jobs.claims(held, list(refusals)):
             works: list[Work] = []
-            strangers: list[str] = []
             for claim, row in chunk:
-                if row is None or row.kind != held.notes["kind"]:
-                    strangers.append(claim.key)
-                    continue
                 self._report.claimed += claim.taken
                 work = self._begin(claim, describe)
-                work.know(row.record_id or None, fresh=False)
+                work.know(row.record_id or None if row else None, fresh=False)
                 works.append(work)
                 if work.is_open:
                     work.send_in(held.job)
                 try:
-                    paused = take(work, outcomes, delay_s=delay_s) or paused
+                    paused = refused(work, errors_of(refusals[claim.key].error)) or paused
                 except Exception as error:  # noqa: BLE001  (raised again once the job is settled)
                     self._blame([work], error)
-            self._let_go(held, strangers)
             self._settle(works)
             self._jobs.keep(held)
-        self._jobs.end(held)
-        if self._fault is not None:
-            raise self._fault
         return paused
 
     def _wait(self, held: Held) -> None:

@@ -1,5 +1,6 @@
 """Look for the records of a bulk job: by one query of all there are, or by composite requests where these are many."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -32,6 +33,24 @@ class Lookups:
     join: str
 
 
+def fields_of(key: str) -> str:
+    """Return the fields that a record key matches on, as jobs take keys by them: "company&email"."""
+    return "&".join(value.partition("=")[0] for value in locks_of(key))
+
+
+def commonest_fields(keys: Iterable[str], describe: ObjectDescribe) -> str:
+    """Return the fields that most of the keys match on which can be looked up by jobs, "" where none can."""
+    counted = Counter(map(fields_of, keys)).most_common()
+    return next((fields for fields, _ in counted if _names(fields.split("&"), describe)), "")
+
+
+def commonest_lookup(claims: Sequence[Claim], describe: ObjectDescribe) -> tuple[Lookups | None, float]:
+    """Return how most of the claims are looked up that are for a bulk job, and the part of all that are these."""
+    wanted = Counter(lookup_of(claim, describe) for claim in claims)
+    del wanted[None]
+    return next(((one, count / len(claims)) for one, count in wanted.most_common(1)), (None, 0.0))
+
+
 def lookup_of(claim: Claim, describe: ObjectDescribe) -> Lookups | None:
     """Return how a key is looked up, None where it is not for a bulk job: a first look, without shaping anything.
 
@@ -48,13 +67,20 @@ def _lookup_of(operation: Operation, describe: ObjectDescribe) -> Lookups | None
     options, match = operation.options, operation.match
     if operation.verb not in {"upsert", "update"} or "refusal" in options or options.get("priority") == "high":
         return None
+    names = _names(match, describe)
+    if not names or any(is_lookup(value) for value in match.values()):
+        return None
+    return Lookups(names, str(options.get("join", "and")))
+
+
+def _names(match: Iterable[str], describe: ObjectDescribe) -> tuple[str, ...]:
+    """Return the fields of a match as the org spells them; none where a job cannot look records up by them."""
     fields = [describe.find(name) for name in match]
     names = [one.name for one in fields if one and one.filterable and one.type in _TEXT_TYPES]
-    if not match or len(names) < len(match) or any(is_lookup(value) for value in match.values()):
-        return None
-    if any(one and is_upsert_key(one) for one in fields):
-        return None  # a batch needs no lookup for it, and writes a thousand with one call
-    return Lookups(tuple(sorted(names)), str(options.get("join", "and")))
+    # A batch needs no lookup for an external ID, and writes a thousand with one call.
+    if len(names) < len(fields) or any(one and is_upsert_key(one) for one in fields):
+        return ()
+    return tuple(sorted(names))
 
 
 def is_query_cheaper(records: int | None, keys: int) -> bool:

@@ -1,16 +1,18 @@
 """What became of the rows of a bulk job, and what that does to the keys they were for."""
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
 
 from pipeline.delivery.answers import jitter
 from pipeline.delivery.outcome import Buried, LookAgain, Paused, RetryAt, in_words, may_be_anothers_fault, of_record
-from pipeline.delivery.pack import Write
 from pipeline.delivery.work import Work
-from pipeline.salesforce.bulk_csv import cells_of, columns_of, digest_of, errors_of
+from pipeline.inbox.bulk_jobs import Row
+from pipeline.salesforce.bulk_csv import digest_of
 from pipeline.salesforce.errors import ErrorDetail
 
-_DUPLICATES = "DUPLICATES_DETECTED"  # a job cannot say whether to save them all the same; a collection can
+NOT_REACHED: Final = "the bulk job did not get to it"
+_DUPLICATES: Final = "DUPLICATES_DETECTED"  # a job cannot say whether to save them all the same; a collection can
 
 
 class Result(NamedTuple):
@@ -28,7 +30,7 @@ class Outcomes:
 
     def __init__(self, kind: str) -> None:
         self._kind = kind
-        self._results: dict[str | bytes, list[Result]] = {}
+        self._results: dict[str, list[Result]] = {}
         self.rest_succeeded = False  # whether a row without a result of its own was written
 
     def __len__(self) -> int:
@@ -38,46 +40,55 @@ class Outcomes:
     def add(self, rows: Iterable[Mapping[str, str]]) -> None:
         """Take the rows of a result file. Raises KeyError where a column of Salesforce's is missing."""
         for row in rows:
-            sent = columns_of(row)
-            name = sent.get("Id", row["sf__Id"]) if self._kind == "update" else digest_of(sent)
-            self._results.setdefault(name, []).append(Result(row["sf__Id"], row.get("sf__Error", "")))
+            record_id = row["sf__Id"]
+            name = (row.get("Id") or record_id) if self._kind == "update" else digest_of(row)
+            self._results.setdefault(name, []).append(Result(record_id, row.get("sf__Error", "")))
 
-    def of(self, write: Write) -> Result | None:
-        """Return what became of a write, each result once; None where Salesforce has not said."""
-        name: str | bytes = str(write.record_id)
-        if self._kind != "update":
-            name = digest_of(cells_of(write.record) or {})
-        waiting = self._results.get(name)
+    def of(self, row: Row) -> Result | None:
+        """Return what became of a row, each result once; None where Salesforce has not said."""
+        waiting = self._results.get(row.record_id or row.digest)
         if waiting:
             return waiting.pop()
-        return Result(str(write.record_id)) if self.rest_succeeded else None
+        return Result(row.record_id) if self.rest_succeeded else None
 
 
 NO_RESULTS = Outcomes("insert")
 
 
-def take(work: Work, outcomes: Outcomes, *, delay_s: float) -> Paused | None:
-    """Settle a key by what became of its row; returns why delivery has to pause, if so.
+@dataclass(slots=True)
+class Sorted:
+    """The keys of a job by what became of their rows."""
 
-    A row of which nothing is known is looked up and written again, after `delay_s`. What was refused and is not done
-    with goes the usual way from now on, where a request can be halved: its attempt counts.
+    strangers: list[str] = field(default_factory=list)  # which have no row in this job
+    not_reached: dict[str, Row] = field(default_factory=dict)  # of which Salesforce says nothing
+    written: dict[str, tuple[Row, str]] = field(default_factory=dict)  # and the Id of the record
+    refused: dict[str, Result] = field(default_factory=dict)
+
+
+def sort(rows: Mapping[str, Row | None], outcomes: Outcomes, kind: str) -> Sorted:
+    """Sort the keys of a job of a kind by what became of their rows."""
+    found = Sorted()
+    for key, row in rows.items():
+        if row is None or row.kind != kind:
+            found.strangers.append(key)
+            continue
+        result = outcomes.of(row)
+        if result is None:
+            found.not_reached[key] = row
+        elif result.error:
+            found.refused[key] = result
+        else:
+            found.written[key] = (row, result.record_id)
+    return found
+
+
+def refused(work: Work, errors: tuple[ErrorDetail, ...]) -> Paused | None:
+    """Settle a key whose row was refused; returns why delivery has to pause, if so.
+
+    What is not done with goes the usual way from now on, where a request can be halved: its attempt counts.
     """
-    write = work.next_write()
-    if write is None:
+    if work.next_write() is None:
         return None
-    result = outcomes.of(write)
-    if result is None:
-        work.verdict = RetryAt(delay_s, "the bulk job did not get to it", counts_attempt=False)
-        return None
-    if not result.error:
-        work.succeeded(write, result.record_id or None, is_new=write.kind == "create")
-        if work.is_open:
-            work.verdict = RetryAt(0, "there is more to write", counts_attempt=False)
-        return None
-    return _refused(work, errors_of(result.error))
-
-
-def _refused(work: Work, errors: tuple[ErrorDetail, ...]) -> Paused | None:
     reason = in_words(errors)
     if may_be_anothers_fault(errors) or any(error.code == _DUPLICATES for error in errors):
         work.verdict = RetryAt(0, reason)

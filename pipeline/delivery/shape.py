@@ -153,7 +153,7 @@ def updateable(values: Mapping[str, Json], describe: ObjectDescribe) -> dict[str
 
 def missing_required(fields: Mapping[str, Json], describe: ObjectDescribe) -> list[str]:
     """Return the fields without which Salesforce refuses a new record, and which `fields` does not give."""
-    return [name for name, one in describe.fields.items() if one.required_on_create and fields.get(name) is None]
+    return [name for name in describe.required if fields.get(name) is None]
 
 
 def is_lookup(value: Json) -> bool:

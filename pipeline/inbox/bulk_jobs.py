@@ -5,32 +5,34 @@ Keys below `pipeline:{<Object>}:`; every change is one Lua script, in which the 
     bulk:<token>        hash: stage, since_ms, worker (the token of who has it, or ""), deaths (workers whose lease was
                         over), kind, job (Salesforce's id), …
     bulk:<token>:keys   list: the record keys it holds, locked under its token without an end
-    bulk:<token>:rows   hash: record key → "operations:kind:record Id" of its row
+    bulk:<token>:rows   hash: record key → its row, and how the key is settled once that is written, see `Row`
     bulk_left           set for a while after a job began, so that the next one is a large one
     bulk_off            set while bulk jobs are no good for the object
 """
 
+import json
 import secrets
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias, cast
 
 from redis import Redis
 
 from pipeline.errors import PipelineError
-from pipeline.inbox.claims import Claim
+from pipeline.inbox.claims import Claim, Written
 from pipeline.inbox.inbox import Inbox, read_claim
 from pipeline.inbox.scripts import Script
 
-_next, _hold, _save, _rows, _claims, _part, _split, _wake = (
-    Script(f"bulk_{name}") for name in ("next", "hold", "save", "rows", "claims", "part", "split", "wake")
+_next, _take, _save, _rows, _claims, _part, _split, _wake = (
+    Script(f"bulk_{name}") for name in ("next", "take", "save", "rows", "claims", "part", "split", "wake")
 )
 
 Stage: TypeAlias = Literal["collecting", "looking", "uploading", "running"]
 CHUNK: Final = 1000  # keys of one script call, so that none holds Redis up
 _OFF_S: Final = 3600.0
 _MOST_DEATHS: Final = 3
-_WAIT_MS: Final = 2000  # as often as workers sweep
+_to_json = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
 
 class JobLost(PipelineError):  # noqa: N818  (nothing went wrong)
@@ -42,9 +44,11 @@ class BulkBounds:
     """From which backlog on jobs are made, and how large."""
 
     threshold: int = 20_000  # due keys; 0: never
-    most_keys: int = 100_000  # of a job: its file, a few hundred bytes a key, and their Ids are held in memory
+    # Of a job: its file, a few hundred bytes a key, and their Ids are held in memory. Few enough that several processes
+    # share a backlog, and enough that a job's calls, between ten and twenty, are nothing for each.
+    most_keys: int = 50_000
     # A backlog that grows while a job is on its way is one job again, instead of a small one every few seconds.
-    linger_s: float = 30.0
+    linger_s: float = 10.0
     most_jobs: int = 10  # at once; a backlog beyond that is delivered without one
 
 
@@ -72,21 +76,45 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What a job writes for a key: the record's Id, "" for a new one."""
+    """What a job writes for a key, and how the key is settled once that is written, so that nothing is read for it."""
 
     taken: int  # operations of the inbox that it is made of
     kind: str
-    record_id: str = ""
+    record_id: str = ""  # "" for a new one
+    digest: str = ""  # by which the result of a new one is told
+    clock: str = ""  # as it is then, "" for unchanged
+    ids: tuple[str, ...] = ()  # of the operations, where they are traced
+    left_out: tuple[str, ...] = ()  # what is told of values that are not written
 
     def __str__(self) -> str:
-        """Return what is stored."""
-        return f"{self.taken}:{self.kind}:{self.record_id}"
+        """Return what is stored: "operations:kind:record Id:digest:JSON"."""
+        rest = _to_json((self.clock, self.ids, self.left_out))
+        return f"{self.taken}:{self.kind}:{self.record_id}:{self.digest}:{rest}"
 
     @classmethod
-    def read(cls, stored: str) -> "Row":
-        """Read what `__str__` wrote."""
-        taken, kind, record_id = stored.split(":")
-        return cls(int(taken), kind, record_id)
+    def read(cls, stored: bytes) -> "Row | None":
+        """Read what `__str__` wrote; None for nothing, and for what another version wrote: such a key is looked up."""
+        taken, _, told = stored.decode().partition(":")
+        kind, *others = told.split(":", 3)
+        if len(others) < 3:  # noqa: PLR2004  (the parts of it)
+            return None
+        record_id, digest, rest = others
+        clock, ids, left_out = json.loads(rest)
+        return cls(int(taken), kind, record_id, digest, clock, tuple(ids), tuple(left_out))
+
+    def written(self, key: str, record_id: str, call: str) -> Written:
+        """Return how the key is settled, as the row was written to a record."""
+        return Written(key, self.taken, record_id, call, self.clock, self.ids)
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """How far taking keys for a job has come. Of those `taken`, so many have no record Id that is known."""
+
+    looked_at: int = 0  # the last time
+    passed: int = 0  # due keys that are not for the job
+    taken: int = 0
+    unknown: int = 0
 
 
 class BulkJobs:
@@ -102,8 +130,8 @@ class BulkJobs:
     def next(self, deliverer: str, *, more_to_come: bool = False) -> Held | Literal["none", "wait"]:
         """Take a job that is to be looked at, or begin one; "wait": the backlog is for a job that leaves a bit later.
 
-        While it waits nobody has to be woken: the deliverer of that token can go. `more_to_come` says that events wait
-        to be taken in, for which a backlog is gathered as `Inbox.claim` does.
+        The place of the deliverer, a token, is then kept for as long as `Inbox.claim` keeps it. `more_to_come` says
+        that events wait to be taken in, for which a backlog is gathered as `Inbox.claim` does.
         """
         worker, token, bounds = secrets.token_hex(8), secrets.token_hex(16), self.bounds
         kind, *rest = _next(
@@ -117,7 +145,7 @@ class BulkJobs:
             bounds.most_jobs,
             token,
             deliverer,
-            _WAIT_MS,
+            round(self._inbox.bounds.wake_s * 1000),
             round(self._inbox.bounds.gather_s * 1000),
             max(1, round(self._inbox.bounds.linger_s * 1000)) if more_to_come else 0,
         )
@@ -134,12 +162,21 @@ class BulkJobs:
         """Tell whether the object has a job, whoever has it."""
         return bool(self._redis.exists(self._base + "bulk"))
 
-    def hold(self, held: Held, keys: Iterable[str]) -> int:
-        """Give keys that were claimed under the job's token to the job; returns how many it got."""
-        count = int(_hold(self._redis, self._base, held.token, held.worker, self._lease_ms, *keys))
-        if count < 0:
+    def due(self, most: int) -> list[str]:
+        """Return the keys that are due longest, not those of high priority."""
+        stored: Any = self._redis.zrange(self._base + "ready", "0", "+inf", byscore=True, offset=0, num=most)
+        return [key.decode() for key in stored]
+
+    def take(self, held: Held, fields: str, *, so_far: Taken, most: int) -> Taken:
+        """Give due keys that match on `fields`, as "company&email", to a job that collects; never failed ones."""
+        most = min(most, CHUNK)
+        looked_at, *rest = _take(
+            self._redis, self._base, held.token, held.worker, self._lease_ms, fields, most, so_far.passed
+        )
+        if looked_at < 0:
             raise JobLost("the bulk job has gone to another worker")
-        return count
+        passed, taken, unknown = rest
+        return Taken(looked_at, passed, so_far.taken + taken, so_far.unknown + unknown)
 
     def keep(self, held: Held, **notes: object) -> None:
         """Extend the lease of a job, and note how far it has come."""
@@ -168,17 +205,21 @@ class BulkJobs:
         if not _rows(self._redis, self._base, held.token, held.worker, self._lease_ms, *noted):
             raise JobLost("the bulk job has gone to another worker")
 
-    def claims(self, held: Held) -> Iterator[list[tuple[Claim, Row | None]]]:
-        """Read what the job holds, up to a thousand keys at a time, without those that were settled."""
+    def claims(self, held: Held, keys: Sequence[str]) -> Iterator[list[tuple[Claim, Row | None]]]:
+        """Read what waits for keys, up to a thousand at a time, without those that the job no longer holds."""
         start, bounds = 0, self._inbox.bounds
-        while True:
+        while start < len(keys):
+            chunk = keys[start : start + CHUNK]
             looked_at, *found = _claims(
-                self._redis, self._base, held.token, bounds.operations_of_key, start, CHUNK, bounds.operations
+                self._redis, self._base, held.token, bounds.operations_of_key, bounds.operations, *chunk
             )
-            if not looked_at:
-                return
-            yield [(read_claim(key, *rest), Row.read(row.decode()) if row else None) for key, row, *rest in found]
+            yield [(read_claim(key, *rest), Row.read(row)) for key, row, *rest in found]
             start += looked_at
+
+    def rows(self, held: Held, keys: Sequence[str]) -> dict[str, Row | None]:
+        """Return what is written for keys, whether the job still holds them or not."""
+        stored = cast("list[bytes | None]", self._redis.hmget(f"{self._base}bulk:{held.token}:rows", keys))
+        return {key: Row.read(row) if row else None for key, row in zip(keys, stored, strict=True)}
 
     def part(self, held: Held, keys: Iterable[str]) -> tuple[str, set[str]]:
         """Take keys out of the job into a claim with a lease; returns its token and the keys that were still there.
@@ -197,6 +238,14 @@ class BulkJobs:
             if _split(self._redis, self._base, held.token, held.worker, self._lease_ms, other, *chunk) < 0:
                 raise JobLost("the bulk job has gone to another worker")
         self.hand_over(Held(other, held.worker, "looking"), delay_s=0)
+
+    def due_in_s(self, held: Held) -> float | None:
+        """Return the seconds until a job is to be looked at that was handed over; None where it ended or goes on."""
+        asked = self._redis.pipeline(transaction=False)
+        asked.zscore(self._base + "bulk", held.token)
+        asked.hget(f"{self._base}bulk:{held.token}", "worker")
+        score, worker = asked.execute()
+        return None if score is None or worker else max(0.0, score / 1000 - time.time())
 
     def keys(self, held: Held) -> list[str]:
         """Return the keys that were given to the job."""

@@ -11,8 +11,8 @@
 -- ARGV[5] milliseconds after a job left until the next leaves that is not full
 -- ARGV[6] jobs that there may be at once
 -- ARGV[7] token of the job, should one begin
--- ARGV[8] token of the deliverer; while the backlog waits, its place is kept, so that nobody is woken meanwhile
--- ARGV[9] for so many milliseconds
+-- ARGV[8] token of the deliverer; while the backlog waits, its place is kept
+-- ARGV[9] milliseconds after which a deliverer of which nothing was heard no longer counts
 -- ARGV[10] longest that a due key is held back to gather more, milliseconds
 -- ARGV[11] milliseconds for which keys are gathered from now on, as events wait to be taken in; 0 if none do
 -- returns {"job", token, worker whose lease is over or "", name, value, …} | {"collect"} | {"none"}

@@ -64,6 +64,18 @@ class Settlement:
 
 
 @dataclass(frozen=True, slots=True)
+class Written:
+    """How a claim ends whose operations were all applied, said without them."""
+
+    key: str
+    taken: int  # operations
+    record_id: str  # that they were written to
+    call: str
+    clock: str = ""  # the new clock as text; "" leaves the stored one
+    ids: tuple[str, ...] = ()  # of the operations, where they are traced
+
+
+@dataclass(frozen=True, slots=True)
 class Appended:
     """What became of operations handed to `append`; `wake` is the token of a wake-up that has to be sent."""
 

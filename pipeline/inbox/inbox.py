@@ -8,7 +8,8 @@ from typing import Any, cast
 
 from redis import Redis
 
-from pipeline.inbox.claims import Appended, Batch, Claim, Empty, Settlement, Swept, Wait
+from pipeline.inbox.claims import Appended, Batch, Claim, Empty, Settlement, Swept, Wait, Written
+from pipeline.inbox.clock import read_clock, write_clock
 from pipeline.inbox.results import ReadResult, keep_results
 from pipeline.inbox.scripts import Call, Script, run_together
 from pipeline.inbox.trace import NOTHING
@@ -21,6 +22,7 @@ _append, _claim, _renew, _commit, _release, _sweep, _rest, _left_out, _chunk = (
 
 _OBJECTS = "pipeline:objects"
 _MOST_LEFT_OUT = 1000
+_to_json = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 OTHERS_LEFT_OUT = "others, too many to be counted apart"
 
 
@@ -86,22 +88,19 @@ class Inbox:
         limits = (bounds.seen_s, bounds.batch, bounds.deliverers, _ms(bounds.wake_s))
         return Appending(_append.call(self._base, *limits, wake, int(bounds.is_traced), *arguments), wake)
 
-    def claim(
-        self, deliverer: str, *, more_to_come: bool = False, at_once: bool = False, token: str | None = None
-    ) -> Batch | Wait | Empty:
+    def claim(self, deliverer: str, *, more_to_come: bool = False) -> Batch | Wait | Empty:
         """Take the keys of one batch, if one leaves now, for the deliverer of that token.
 
-        `more_to_come` says that events wait to be taken in, for which keys are gathered at most `gather_s`; `at_once`
-        waits for nothing. The claim is held under `token`, or a new one.
+        `more_to_come` says that events wait to be taken in, for which keys are gathered at most `gather_s`.
         """
-        token, wake = token or secrets.token_hex(16), secrets.token_hex(8)
+        token, wake = secrets.token_hex(16), secrets.token_hex(8)
         bounds = self.bounds
         kind, *rest = _claim(
             self._redis,
             self._base,
             token,
             bounds.batch,
-            0 if at_once else _ms(bounds.linger_s),
+            _ms(bounds.linger_s),
             _ms(bounds.lease_s),
             bounds.operations_of_key,
             bounds.operations,
@@ -109,7 +108,7 @@ class Inbox:
             bounds.deliverers,
             _ms(bounds.wake_s),
             wake,
-            0 if at_once else _ms(bounds.gather_s),
+            _ms(bounds.gather_s),
             int(more_to_come),
         )
         if kind == b"empty":
@@ -122,9 +121,12 @@ class Inbox:
         """Extend the lease of `keys` and return those that the claim no longer holds; they must not be written."""
         return _names(_renew(self._redis, self._base, token, _ms(self.bounds.lease_s), *keys))
 
-    def commit(self, token: str, settlements: Iterable[Settlement]) -> set[str]:
+    def commit(self, token: str, settlements: Iterable[Settlement | Written]) -> set[str]:
         """End claims that Salesforce has answered; returns the keys that the claim no longer held."""
-        settled = [_settle(settlement, is_traced=self.bounds.is_traced) for settlement in settlements]
+        settled = [
+            _settle_written(one) if isinstance(one, Written) else _settle(one, is_traced=self.bounds.is_traced)
+            for one in settlements
+        ]
         return _names(_commit(self._redis, self._base, token, self.bounds.clock_s, self.bounds.record_s, *settled))
 
     def release(self, token: str, keys: Iterable[str], *, delay_s: float) -> set[str]:
@@ -217,7 +219,7 @@ def read_claim(key: bytes, attempts: bytes, record: bytes, clock: bytes, entries
         operations=tuple(operations),
         attempts=int(attempts),
         record_id=record.decode() or None,
-        clock=_read_clock(clock),
+        clock=read_clock(clock),
         positions=tuple(positions),
         unreadable=tuple(unreadable),
         arrived_ms=_arrival_ms(entries[0]) if entries else 0,
@@ -248,12 +250,27 @@ def _settle(settlement: Settlement, *, is_traced: bool) -> str:
             for position, reason in buried.items()
         ],
         "told": _told(settlement, ids),
-        "clock": "" if settlement.clock is None else _write_clock(settlement.clock),
+        "clock": "" if settlement.clock is None else write_clock(settlement.clock),
         "record": settlement.record_id or "",
         "delay_ms": settlement.delay_ms,
         "attempt": settlement.counts_attempt,
     }
-    return json.dumps(settled)
+    return _to_json(settled)
+
+
+def _settle_written(written: Written) -> str:
+    settled: dict[str, Any] = {
+        "key": written.key,
+        "taken": written.taken,
+        "keep": (),
+        "bury": (),
+        "told": [(one, f"a {written.record_id or NOTHING} {written.call}") for one in written.ids],
+        "clock": written.clock,
+        "record": written.record_id,
+        "delay_ms": 0,
+        "attempt": False,
+    }
+    return _to_json(settled)
 
 
 def _letter(claim: Claim, position: int) -> str:
@@ -276,16 +293,3 @@ def _told(settlement: Settlement, ids: Mapping[int, str]) -> list[tuple[str, str
         elif position not in settlement.bury:
             told.append((one, f"a {settlement.written_id or NOTHING} {call}"))
     return told
-
-
-def _write_clock(clock: Mapping[str, int]) -> str:
-    # Nearly always all fields have one time, so they are grouped by it: a quarter of the size of field → time.
-    fields_at: dict[str, list[str]] = {}
-    for name, time_ms in clock.items():
-        fields_at.setdefault(str(time_ms), []).append(name)
-    return json.dumps(fields_at, separators=(",", ":"))
-
-
-def _read_clock(stored: bytes) -> dict[str, int]:
-    fields_at: dict[str, list[str]] = json.loads(stored) if stored else {}
-    return {name: int(time_ms) for time_ms, names in fields_at.items() for name in names}

@@ -9,7 +9,7 @@ import hashlib
 import io
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from pipeline.operation import Json
@@ -17,6 +17,7 @@ from pipeline.salesforce.errors import ErrorDetail
 
 NULL: Final = "#N/A"
 MOST_CELL_CHARACTERS: Final = 131_072  # of one cell (Bulk API 2.0 limits); Python's csv reads as many
+_ADDED: Final = frozenset({"sf__Id", "sf__Created", "sf__Error"})  # columns of a result file
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _NEWLINES = re.compile(r"\r\n?")
 # `CODE:message:fields --`, one after the other; messages hold colons and dashes of their own.
@@ -44,10 +45,11 @@ def _cell(value: Json) -> str | None:
     if value is None:
         return NULL
     if isinstance(value, str):
-        text = _NEWLINES.sub("\n", value)
-        if not text.strip():
+        text = _NEWLINES.sub("\n", value) if "\r" in value else value
+        said = text.strip()
+        if not said:
             return NULL
-        is_sayable = text.strip() != NULL and len(text) <= MOST_CELL_CHARACTERS and "\0" not in text
+        is_sayable = said != NULL and len(text) <= MOST_CELL_CHARACTERS and "\0" not in text
         return text if is_sayable and _is_unicode(text) else None
     if isinstance(value, bool | int | float):
         text = json.dumps(value)
@@ -56,6 +58,8 @@ def _cell(value: Json) -> str | None:
 
 
 def _is_unicode(text: str) -> bool:
+    if text.isascii():
+        return True
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -63,10 +67,16 @@ def _is_unicode(text: str) -> bool:
     return True
 
 
-def digest_of(cells: Mapping[str, str]) -> bytes:
-    """Return what tells a row by its cells, in whatever order the columns stand; empty cells say nothing."""
-    said = sorted((name, text) for name, cell in cells.items() if (text := _NEWLINES.sub("\n", cell).strip()))
-    return hashlib.blake2b(json.dumps(said).encode(), digest_size=16).digest()
+def digest_of(cells: Mapping[str, str]) -> str:
+    """Return what tells a row by its cells, in whatever order the columns stand; empty cells say nothing.
+
+    Nor do the columns that a result file adds.
+    """
+    said = [f"{name}\0{text}" for name, cell in cells.items() if (text := cell.strip()) and name not in _ADDED]
+    text = "\0".join(sorted(said))
+    if "\r" in text:
+        text = _NEWLINES.sub("\n", text)
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
 class Table:
@@ -123,10 +133,3 @@ def _error(text: str) -> ErrorDetail:
         return ErrorDetail("UNKNOWN", text)
     fields = [name.strip() for name in (found["fields"] or "").split(",")]
     return ErrorDetail(found["code"], found["message"], tuple(name for name in fields if name))
-
-
-def columns_of(
-    row: Mapping[str, str], without: Sequence[str] = ("sf__Id", "sf__Created", "sf__Error")
-) -> dict[str, str]:
-    """Return the cells of a result's row that were uploaded."""
-    return {name: cell for name, cell in row.items() if name not in without}

@@ -110,6 +110,7 @@ class ObjectDescribe:
     updateable: bool = True
     deletable: bool = True
     fields: Mapping[str, Field]
+    required: tuple[str, ...] = field(init=False, repr=False, compare=False)  # fields that a new record has to have
     _by_folded_name: Mapping[str, Field] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -117,6 +118,8 @@ class ObjectDescribe:
         object.__setattr__(self, "fields", MappingProxyType(dict(self.fields)))
         folded = {name.lower(): described for name, described in self.fields.items()}
         object.__setattr__(self, "_by_folded_name", folded)
+        required = tuple(name for name, described in self.fields.items() if described.required_on_create)
+        object.__setattr__(self, "required", required)
 
     def find(self, name: str) -> Field | None:
         """Return the field of this name, compared without case, or None where the org has none."""

@@ -1,9 +1,11 @@
 """Bulk: what a deliverer does for the bulk jobs of its object, between its batches."""
 
-from typing import TYPE_CHECKING, Literal
+import secrets
+from typing import TYPE_CHECKING, Final, Literal
 
 from celery.utils.log import get_task_logger
 
+from pipeline.tasks.ingest import wake
 from pipeline.tasks.spending import spending
 
 if TYPE_CHECKING:
@@ -13,24 +15,25 @@ if TYPE_CHECKING:
 
 log = get_task_logger(__name__)
 
+# A look at a job that is due within this time is woken for; the sweep finds later ones as well.
+_SOON_S: Final = 15.0
+
 
 def bulk_turn(
-    inbox: "Inbox", token: str, report: "Report", runtime: "Runtime", *, more_to_come: bool, taken: int
+    inbox: "Inbox", token: str, report: "Report", runtime: "Runtime", *, more_to_come: bool, can_delay: bool, taken: int
 ) -> Literal["worked", "wait", "none"]:
     """Take the step of a bulk job that is due, or begin one; "wait": the backlog is for a job that leaves a bit later.
 
-    `taken` calls have been granted before; whatever is not spent on a job is given back, but for "none".
+    `taken` calls have been granted before; what is not spent on a job is given back.
     """
     from pipeline.delivery.backlog import Backlog
     from pipeline.delivery.report import Report
+    from pipeline.inbox.bulk_jobs import Held
 
     jobs = runtime.bulk_jobs(inbox.object)
     held = jobs.next(token, more_to_come=more_to_come)
-    if held == "none":
-        return "none"
-    if held == "wait":
-        runtime.gate.give_back(taken, token)
-        return "wait"
+    if not isinstance(held, Held):
+        return held
     if held.taken_from:
         log.warning("object=%s a bulk job goes on (%s): its worker did not finish", inbox.object, held.stage)
     done = Report(report.object)
@@ -41,8 +44,11 @@ def bulk_turn(
             runtime.describes,
             jobs=jobs,
             bulk=runtime.bulk(),
-            deliverer=token,
             **terms.for_deliverer,
         )
         terms.paused = backlog.step(held, done)
+    wait_s = jobs.due_in_s(held)
+    if can_delay and wait_s is not None and 0 < wait_s <= _SOON_S:
+        # The deliverer keeps no place meanwhile: for what arrives another one is woken at once.
+        wake(inbox.object, secrets.token_hex(8), in_s=wait_s)
     return "worked"

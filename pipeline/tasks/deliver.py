@@ -85,10 +85,10 @@ def _turn(inbox: "Inbox", token: str, report: "Report", runtime: "Runtime", *, t
 
     can_delay = not is_rabbitmq(runtime.settings.broker_url)
     more_to_come = can_delay and _is_more_to_come()
-    turn = bulk_turn(inbox, token, report, runtime, more_to_come=more_to_come, taken=taken)
-    if turn != "none":
-        return "gone" if turn == "wait" else "on"
-    claimed = inbox.claim(token, more_to_come=more_to_come)
+    turn = bulk_turn(inbox, token, report, runtime, more_to_come=more_to_come, can_delay=can_delay, taken=taken)
+    if turn == "worked":
+        return "on"
+    claimed = Wait(_PATIENCE_S) if turn == "wait" else inbox.claim(token, more_to_come=more_to_come)
     if isinstance(claimed, Empty):
         runtime.gate.give_back(taken, token)
         return "gone" if inbox.rest(token, in_any_case=False) else "on"

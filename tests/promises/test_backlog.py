@@ -1,6 +1,6 @@
 """Promises 1, 2, 3 and 5 for bulk jobs: a worker killed in the middle of one loses nothing and doubles nothing.
 
-What breaks it: a job that nobody takes over (`bulk_wake.lua`), keys of a job that a lease lets go (`bulk_hold.lua`).
+What breaks it: a job that nobody takes over (`bulk_wake.lua`), keys of a job that a lease lets go (`bulk_take.lua`).
 """
 
 import time

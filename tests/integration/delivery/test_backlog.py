@@ -1,137 +1,23 @@
-"""Backlogs are written by bulk jobs: what becomes of every kind of row and of job, against the emulated org."""
+"""Backlogs are written by bulk jobs: what becomes of every kind of row."""
 
-import itertools
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
 import pytest
-import requests
-from redis import Redis
 
 from pipeline.delivery import backlog as backlog_module
-from pipeline.delivery import bulk_rows
-from pipeline.delivery.backlog import Backlog
-from pipeline.delivery.bulk_result import Outcomes, take
-from pipeline.delivery.deliverer import Deliverer
-from pipeline.delivery.org import Describes
 from pipeline.delivery.outcome import Paused
-from pipeline.delivery.report import Report
 from pipeline.delivery.work import Work
-from pipeline.inbox.bulk_jobs import BulkBounds, BulkJobs, Held, JobLost, Row
-from pipeline.inbox.claims import Batch, Empty
+from pipeline.inbox.claims import Empty
 from pipeline.inbox.dead_letters import dead_letters
-from pipeline.inbox.inbox import Bounds, Inbox
 from pipeline.local import wait_until
-from pipeline.operation import Operation
 from pipeline.salesforce.bulk import Bulk
-from pipeline.salesforce.client import Org, Subrequest, Subresponse, create
-from pipeline.salesforce.credentials import Credentials
-from pipeline.salesforce.describe import DescribeCache, ObjectDescribe
-from pipeline.salesforce.session import SessionStore
-from pipeline.salesforce.transport import Transport
-from pipeline.tasks.spending import CALLS_OF_JOB
-
-MOST_STEPS = 200
-
-
-class Delivery:
-    """The bulk jobs of leads, and the org they write to; jobs are due as soon as they wait."""
-
-    def __init__(self, redis: Redis, url: str) -> None:
-        self.redis, self.url = redis, url
-        store = SessionStore(redis, Credentials(consumer_key="key", consumer_secret="secret"), endpoint_url=url)
-        self.org = Org(store, api_version="66.0", transport=Transport(endpoint_url=url))
-        self.describes: Describes = DescribeCache(redis, self.org)
-        self.inbox = Inbox(redis, "Lead", Bounds(linger_s=0))
-        self.jobs = BulkJobs(redis, self.inbox, BulkBounds(threshold=8, linger_s=0.001))
-        self.may_spend: Callable[[], bool] = lambda: True
-        self.is_ending: Callable[[], bool] = lambda: False
-        self.uncertain_delay_s = 0.0
-        self.report = Report("Lead")
-        self.paused: Paused | None = None
-
-    def backlog(self) -> Backlog:
-        return Backlog(
-            self.inbox,
-            self.org,
-            self.describes,
-            jobs=self.jobs,
-            bulk=Bulk(self.org),
-            deliverer="deliverer",
-            may_spend=self.may_spend,
-            is_ending=self.is_ending,
-            uncertain_delay_s=self.uncertain_delay_s,
-        )
-
-    def next(self) -> Held:
-        """Take the job that is due, whenever it would be."""
-        for token in self.tokens():
-            self.redis.zadd("pipeline:{Lead}:bulk", {token: 0})
-        held = self.jobs.next("deliverer")
-        assert isinstance(held, Held)
-        return held
-
-    def step(self) -> None:
-        self.paused = self.backlog().step(self.next(), self.report) or self.paused
-
-    def tokens(self) -> list[str]:
-        found: Any = self.redis.zrange("pipeline:{Lead}:bulk", 0, -1)
-        return [token.decode() for token in found]
-
-    def finish(self) -> None:
-        """Take steps until no job is left."""
-        self.step()
-        for _ in range(MOST_STEPS):
-            if not self.tokens():
-                return
-            self.step()
-            time.sleep(0.01)
-        raise AssertionError("the bulk jobs do not end")
-
-    def note(self, name: str) -> str:
-        (token,) = self.tokens()
-        return str(self.redis.hget(f"pipeline:{{Lead}}:bulk:{token}", name).decode())  # type: ignore[union-attr]
-
-    def stage(self) -> str:
-        return self.note("stage")
-
-    def reach(self, stage: str) -> None:
-        """Take steps until the one job is in a stage."""
-        self.step()
-        for _ in range(MOST_STEPS):
-            if self.stage() == stage:
-                return
-            self.step()
-        raise AssertionError(f"the bulk job is not {stage}")
-
-    def deliver_batch(self) -> Report:
-        """Deliver what is due the usual way, up to a batch."""
-        report = Report("Lead")
-        batch = self.inbox.claim("deliverer", at_once=True)
-        assert isinstance(batch, Batch)
-        Deliverer(self.inbox, self.org, self.describes, may_spend=lambda: True).deliver(batch, report)
-        return report
-
-    def records(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = requests.get(f"{self.url}/_emulator/records/Lead", timeout=10).json()
-        return found
-
-    def calls(self) -> dict[str, int]:
-        return dict(self.org.calls)
-
-    def fault(self, **rule: Any) -> None:
-        requests.post(f"{self.url}/_emulator/faults", json=rule, timeout=10).raise_for_status()
-
-    def limits(self, **limits: Any) -> None:
-        requests.post(f"{self.url}/_emulator/limits", json=limits, timeout=10).raise_for_status()
-
-    def create(self, **fields: Any) -> str:
-        (result,) = self.org.send([create("Lead", [{"LastName": "x", "Company": "y", **fields}])])[0].results()
-        assert result.success, result
-        return str(result.id)
+from pipeline.salesforce.client import Org, Subrequest, Subresponse
+from pipeline.salesforce.describe import ObjectDescribe
+from pipeline.salesforce.errors import ErrorDetail
+from tests.integration.delivery.bulk import Delivery, lead, people
 
 
 class Stale:
@@ -151,31 +37,6 @@ class Stale:
     def refresh(self, object_names: Sequence[str]) -> None:
         assert list(object_names) == ["Lead"]
         self.described = self.true
-
-
-@pytest.fixture
-def delivery(redis_client: Redis, emulator_url: str) -> Delivery:
-    return Delivery(redis_client, emulator_url)
-
-
-_numbers = itertools.count(1)
-
-
-def lead(email: str, *, verb: Any = "upsert", time_ms: int | None = None, **fields: Any) -> Operation:
-    number = next(_numbers)
-    return Operation(
-        id=f"m{number}#identify",
-        object="Lead",
-        verb=verb,
-        match={"Email": email},
-        fields={"Email": email, **fields},
-        on_create={"LastName": "n/a", "Company": "n/a"},
-        event_time_ms=number if time_ms is None else time_ms,
-    )
-
-
-def people(count: int, **fields: Any) -> list[Operation]:
-    return [lead(f"p{number}@example.com", **fields) for number in range(count)]
 
 
 def test_new_people_are_created_by_one_job_whose_calls_are_counted(delivery: Delivery) -> None:
@@ -215,6 +76,23 @@ def test_people_are_found_by_one_query_of_all_where_that_costs_less(
     assert delivery.calls()["composite/sobjects"] == 3  # two that the test made, and one for who was known already
 
 
+def test_a_key_that_is_looked_up_otherwise_than_most_is_found_the_usual_way(
+    delivery: Delivery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backlog_module, "is_query_cheaper", lambda records, keys: True)
+    delivery.create(Email="either@example.com")  # without a phone, so not in the answer to a query of those with both
+    both = [replace(one, match={**one.match, "Phone": str(n)}) for n, one in enumerate(people(10))]
+    either = replace(
+        lead("either@example.com", Title="found"),
+        match={"Email": "either@example.com", "Phone": "77"},
+        options={"join": "or"},
+    )
+    delivery.inbox.append([*both, either])
+    delivery.finish()
+    assert [one.get("Title") for one in delivery.records() if one["Email"] == "either@example.com"] == ["found"]
+    assert len(delivery.records()) == 11
+
+
 def test_known_ids_need_no_lookup_and_updates_no_list_of_what_succeeded(delivery: Delivery) -> None:
     delivery.inbox.append(people(10, Title="first"))
     delivery.finish()
@@ -239,6 +117,36 @@ def test_what_a_row_cannot_say_is_delivered_the_usual_way(delivery: Delivery) ->
     delivery.finish()
     titles = {one["Email"]: one["Title"] for one in delivery.records()}
     assert titles == {**{f"p{n}@example.com": "a title" for n in range(10)}, "literal@example.com": "#N/A"}
+    assert delivery.inbox.waiting().backlog == 0
+
+
+def test_a_written_row_settles_its_key_as_a_batch_would(delivery: Delivery) -> None:
+    operations = [replace(one, traits={"shoe": 43}) for one in people(10, Title="newer")]
+    delivery.inbox.append(operations)
+    delivery.reach("running")
+    job = delivery.note("job")
+    delivery.finish()
+    assert delivery.inbox.left_out() == {"trait `shoe` had no field `shoe__c` on Lead": 10}
+    traced: Any = delivery.redis.get(f"pipeline:{{Lead}}:seen:{operations[3].id}")
+    record = next(one["Id"] for one in delivery.records() if one["Email"] == "p3@example.com")
+    assert traced.decode().split()[1:] == ["a", record, job]
+    late = [lead(f"p{number}@example.com", time_ms=1, Title="older", City="new") for number in range(10)]
+    delivery.inbox.append(late)
+    delivery.deliver_batch()
+    assert {(one["Title"], one["City"]) for one in delivery.records()} == {("newer", "new")}
+
+
+def test_rows_that_another_version_noted_are_not_taken_for_written(delivery: Delivery) -> None:
+    delivery.inbox.append(people(10))
+    delivery.reach("running")
+    wait_until(lambda: len(delivery.records()) == 10, what="the end of the job")
+    (token,) = delivery.tokens()
+    rows = f"pipeline:{{Lead}}:bulk:{token}:rows"
+    delivery.redis.hset(rows, mapping=dict.fromkeys(delivery.redis.hkeys(rows), "1:insert:"))
+    delivery.finish()
+    assert delivery.inbox.counts().get("applied") is None
+    delivery.deliver_batch()
+    assert len(delivery.records()) == 10
     assert delivery.inbox.waiting().backlog == 0
 
 
@@ -318,7 +226,7 @@ def test_what_an_aborted_job_may_still_be_writing_is_not_due_at_once(delivery: D
     delivery.uncertain_delay_s = 60.0
     delivery.finish()
     assert delivery.inbox.waiting().backlog == 10
-    assert isinstance(delivery.inbox.claim("deliverer", at_once=True), Empty)
+    assert isinstance(delivery.inbox.claim("deliverer"), Empty)
 
 
 def test_a_job_that_is_gone_gives_its_keys_back(delivery: Delivery) -> None:
@@ -330,242 +238,6 @@ def test_a_job_that_is_gone_gives_its_keys_back(delivery: Delivery) -> None:
     delivery.deliver_batch()  # which finds what was created
     assert len(delivery.records()) == 10
     assert delivery.inbox.waiting().backlog == 0
-
-
-def test_without_calls_a_job_waits_where_it_is(delivery: Delivery) -> None:
-    left = [5]
-
-    def may_spend() -> bool:
-        left[0] -= 1
-        return left[0] >= 0
-
-    delivery.may_spend = may_spend
-    delivery.inbox.append(people(10))
-    for _ in range(6):
-        if delivery.tokens():
-            delivery.step()
-    assert sum(delivery.calls().values()) <= 5
-    assert delivery.inbox.waiting().backlog == 10
-    delivery.may_spend = lambda: True
-    delivery.finish()
-    assert len(delivery.records()) == 10
-
-
-def test_a_job_whose_worker_went_before_it_was_started_is_aborted_and_its_keys_are_due(delivery: Delivery) -> None:
-    delivery.fault(fault="reset_before", method="PATCH", path="jobs/ingest", next=1)
-    delivery.inbox.append(people(10))
-    delivery.reach("uploading")
-    job = delivery.note("job")
-    delivery.finish()
-    assert delivery.org.send([Subrequest("GET", f"jobs/ingest/{job}")])[0].body["state"] == "Aborted"
-    assert delivery.records() == []
-    delivery.deliver_batch()
-    assert len(delivery.records()) == 10
-
-
-def test_a_job_of_which_nobody_heard_that_it_was_started_is_waited_for(delivery: Delivery) -> None:
-    delivery.fault(fault="reset_after", method="PATCH", path="jobs/ingest", next=1)
-    delivery.inbox.append(people(10))
-    delivery.finish()
-    assert len(delivery.records()) == 10
-    assert delivery.inbox.waiting().backlog == 0
-
-
-def test_who_lost_a_job_changes_nothing_of_it(delivery: Delivery) -> None:
-    delivery.limits(bulk_delay_s=3600)
-    delivery.inbox.append(people(10))
-    delivery.reach("running")
-    frozen, successor = delivery.next(), delivery.next()
-    assert successor.taken_from == frozen.worker
-    keys = delivery.jobs.keys(frozen)
-    assert delivery.jobs.part(frozen, keys)[1] == set()
-    for change in (
-        lambda: delivery.jobs.hold(frozen, keys),
-        lambda: delivery.jobs.keep(frozen, stage="uploading"),
-        lambda: delivery.jobs.note_rows(frozen, {keys[0]: Row(1, "update", "x")}),
-        lambda: delivery.jobs.split(frozen, keys),
-        lambda: delivery.jobs.end(frozen),
-        lambda: delivery.jobs.again(frozen),
-    ):
-        with pytest.raises(JobLost):
-            change()
-    assert delivery.stage() == "running"
-
-
-def test_keys_in_a_job_are_out_of_reach_for_sweep_and_claim_however_long_it_takes(delivery: Delivery) -> None:
-    delivery.inbox = Inbox(delivery.redis, "Lead", Bounds(linger_s=0, lease_s=0.05))
-    delivery.jobs = BulkJobs(delivery.redis, delivery.inbox, BulkBounds(threshold=8, linger_s=0.001))
-    delivery.limits(bulk_delay_s=3600)
-    delivery.inbox.append(people(10))
-    delivery.reach("running")
-    time.sleep(0.1)  # two leases
-    shares = replace(lead("x"), match={"Email": "p1@example.com", "Phone": "1"})
-    delivery.inbox.append([lead("p0@example.com", Title="later"), shares, lead("new@example.com")])
-    assert delivery.inbox.sweep().returned == 0
-    batch = delivery.inbox.claim("deliverer", at_once=True)
-    assert isinstance(batch, Batch)
-    assert [claim.key for claim in batch.claims] == ["email=new@example.com"]
-    assert delivery.inbox.waiting().in_flight == 11
-
-
-def test_what_comes_for_a_key_in_a_job_follows_it(delivery: Delivery) -> None:
-    delivery.inbox.append(people(10, Title="first"))
-    delivery.reach("running")
-    delivery.inbox.append([lead("P3@example.com", Title="second")])
-    delivery.finish()
-    assert delivery.inbox.waiting().backlog == 1
-    report = delivery.deliver_batch()
-    assert report.calls == 1  # the job's results told the Id
-    assert sorted(one["Title"] for one in delivery.records()) == [*["first"] * 9, "second"]
-
-
-def test_a_worker_that_ends_leaves_the_job_to_the_next_one(delivery: Delivery) -> None:
-    delivery.inbox.append(people(10))
-    delivery.reach("looking")
-    delivery.is_ending = lambda: True
-    delivery.step()
-    assert delivery.stage() == "looking"
-    assert delivery.redis.hget(f"pipeline:{{Lead}}:bulk:{delivery.tokens()[0]}", "worker") == b""
-    delivery.is_ending = lambda: False
-    delivery.finish()
-    assert len(delivery.records()) == 10
-
-
-def test_a_refused_login_pauses_and_keeps_the_job(delivery: Delivery) -> None:
-    delivery.inbox.append(people(10))
-    delivery.reach("looking")
-    delivery.fault(fault="quota", next=1)
-    delivery.step()
-    assert delivery.paused is not None
-    delivery.finish()
-    assert len(delivery.records()) == 10
-
-
-def test_an_org_that_takes_no_bulk_jobs_is_written_the_usual_way(delivery: Delivery) -> None:
-    delivery.fault(fault="error", method="POST", path="jobs/ingest", status=400, code="FEATURENOTENABLED", message="no")
-    delivery.inbox.append(people(10))
-    delivery.finish()
-    assert delivery.jobs.next("deliverer") == "none"
-    delivery.deliver_batch()
-    assert len(delivery.records()) == 10
-
-
-def test_a_mistake_of_ours_leaves_the_keys_to_usual_batches(
-    delivery: Delivery, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def mistake(*_: Any) -> None:
-        raise ZeroDivisionError
-
-    monkeypatch.setattr(bulk_rows, "cells_of", mistake)
-    delivery.inbox.append(people(10))
-    delivery.reach("looking")
-    with pytest.raises(ZeroDivisionError):
-        delivery.step()
-    assert delivery.tokens() == []
-    delivery.deliver_batch()
-    assert len(delivery.records()) == 10
-
-
-def test_a_mistake_of_ours_with_one_result_counts_against_its_key_alone(
-    delivery: Delivery, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def mistake(work: Work, outcomes: Outcomes, *, delay_s: float) -> Paused | None:
-        if work.claim.key == "email=p3@example.com":
-            raise ZeroDivisionError
-        return take(work, outcomes, delay_s=delay_s)
-
-    monkeypatch.setattr(backlog_module, "take", mistake)
-    delivery.inbox.append(people(10))
-    with pytest.raises(ZeroDivisionError):
-        delivery.finish()
-    assert delivery.tokens() == []
-    assert delivery.inbox.waiting().backlog == 1
-    assert delivery.redis.hget("pipeline:{Lead}:attempts", "email=p3@example.com") == b"1"
-
-
-def test_a_job_in_a_workers_hands_is_not_given_to_another(delivery: Delivery) -> None:
-    delivery.limits(bulk_delay_s=3600)
-    delivery.inbox.append(people(10))
-    delivery.reach("running")
-    held = delivery.next()
-    assert delivery.jobs.next("another") == "none"
-    assert delivery.jobs.wake() is None
-    delivery.jobs.keep(held)
-    assert delivery.jobs.next("another") == "none"
-    delivery.jobs.hand_over(held, delay_s=0)
-    delivery.redis.delete("pipeline:{Lead}:deliverers")
-    assert delivery.jobs.wake() is not None
-    assert isinstance(delivery.jobs.next("another"), Held)
-
-
-def test_a_backlog_that_grows_while_a_job_is_on_its_way_waits_to_be_one_job(delivery: Delivery) -> None:
-    delivery.jobs = BulkJobs(delivery.redis, delivery.inbox, BulkBounds(threshold=8, most_keys=20, linger_s=60))
-    delivery.limits(bulk_delay_s=3600)
-    delivery.inbox.append(people(10))
-    delivery.reach("running")
-    delivery.inbox.append([lead(f"q{number}@example.com") for number in range(7)])
-    assert delivery.jobs.next("deliverer") == "none"  # too few for a job: they leave the usual way
-    delivery.inbox.append([lead(f"r{number}@example.com") for number in range(12)])
-    assert delivery.jobs.next("deliverer") == "wait"
-    delivery.inbox.append([lead("s@example.com")])
-    held = delivery.jobs.next("deliverer")
-    assert isinstance(held, Held)
-    assert held.stage == "collecting"
-    assert delivery.jobs.next("another") == "wait"  # one collects, and the others leave it the backlog
-
-
-def test_below_the_threshold_and_with_none_there_are_no_jobs(delivery: Delivery) -> None:
-    delivery.inbox.append(people(7))
-    assert delivery.jobs.next("deliverer") == "none"
-    delivery.inbox.append([lead("another@example.com")])
-    never = BulkJobs(delivery.redis, delivery.inbox, BulkBounds(threshold=0))
-    assert never.next("deliverer") == "none"
-    assert isinstance(delivery.jobs.next("deliverer"), Held)
-
-
-def test_keys_that_share_a_match_value_with_a_job_keep_no_others_waiting(delivery: Delivery) -> None:
-    delivery.limits(bulk_delay_s=3600)
-    delivery.inbox.append(people(10))
-    delivery.reach("running")
-    delivery.inbox = Inbox(delivery.redis, "Lead", Bounds(batch=2, linger_s=0))
-    match = {"Email": "p0@example.com"}
-    delivery.inbox.append([replace(lead("x"), match={**match, "Phone": str(number)}) for number in range(6)])
-    delivery.inbox.append([lead("z@example.com")])
-    claimed: list[str] = []
-    for _ in range(3):
-        batch = delivery.inbox.claim("deliverer", at_once=True)
-        claimed += [claim.key for claim in batch.claims] if isinstance(batch, Batch) else []
-    assert claimed == ["email=z@example.com"]
-    assert delivery.inbox.waiting().backlog == 17
-
-
-def test_keys_of_high_priority_do_not_wait_for_a_job(delivery: Delivery) -> None:
-    delivery.inbox.append([*people(10), replace(lead("urgent@example.com"), options={"priority": "high"})])
-    assert delivery.jobs.next("deliverer") == "none"
-    delivery.inbox = Inbox(delivery.redis, "Lead", Bounds(batch=1, linger_s=0))
-    delivery.deliver_batch()
-    assert [one["Email"] for one in delivery.records()] == ["urgent@example.com"]
-    assert isinstance(delivery.jobs.next("deliverer"), Held)
-
-
-@pytest.mark.parametrize("is_query_cheaper", [True, False])
-def test_a_job_gets_to_its_end_with_no_more_calls_than_a_step_is_given_first(
-    delivery: Delivery, monkeypatch: pytest.MonkeyPatch, is_query_cheaper: bool
-) -> None:
-    monkeypatch.setattr(backlog_module, "is_query_cheaper", lambda records, keys: is_query_cheaper)
-    refused = {"Email": "p3@example.com"}
-    delivery.fault(fault="refuse", match=refused, code="FIELD_CUSTOM_VALIDATION_EXCEPTION", message="no")
-    delivery.inbox.append(people(20))
-    for _ in range(15):
-        before = delivery.report.calls
-        delivery.may_spend = lambda before=before: delivery.report.calls - before < CALLS_OF_JOB  # type: ignore[misc]
-        delivery.step()
-        if not delivery.tokens():
-            break
-        time.sleep(0.05)  # the emulated job has ended by then
-    assert delivery.tokens() == []
-    assert (len(delivery.records()), len(dead_letters(delivery.redis, "Lead"))) == (19, 1)
-    assert delivery.report.calls == sum(delivery.calls().values())  # none was taken that was not made
 
 
 @pytest.mark.parametrize("answered", [[], [{"Id": "x"}], None])
@@ -595,37 +267,17 @@ def test_what_no_result_tells_of_is_not_taken_for_written_and_holds_no_key(
     assert delivery.inbox.waiting().backlog == 0
 
 
-def test_after_a_worker_went_while_it_collected_batches_take_the_backlog_for_a_while(delivery: Delivery) -> None:
+def test_a_mistake_of_ours_with_one_result_counts_against_its_key_alone(
+    delivery: Delivery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def mistake(_work: Work, _errors: tuple[ErrorDetail, ...]) -> Paused | None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(backlog_module, "refused", mistake)
+    delivery.fault(fault="row_lock", match={"Email": "p3@example.com"}, next=1)
     delivery.inbox.append(people(10))
-    delivery.next()  # and nothing more is heard of who took it
-    delivery.step()
+    with pytest.raises(ZeroDivisionError):
+        delivery.finish()
     assert delivery.tokens() == []
-    assert delivery.jobs.next("deliverer") == "none"
-    delivery.deliver_batch()
-    assert len(delivery.records()) == 10
-
-
-def test_a_job_that_its_workers_keep_dying_of_before_it_writes_is_given_up(delivery: Delivery) -> None:
-    delivery.inbox.append(people(10))
-    delivery.reach("looking")
-    for _ in range(4):
-        delivery.next()  # and nothing more is heard of who took it
-    delivery.step()
-    assert delivery.tokens() == []
-    assert delivery.jobs.next("deliverer") == "none"
-    delivery.deliver_batch()
-    assert len(delivery.records()) == 10
-
-
-def test_a_job_that_its_workers_keep_dying_of_at_its_end_is_settled_without_its_results(delivery: Delivery) -> None:
-    delivery.inbox.append(people(10))
-    delivery.reach("running")
-    wait_until(lambda: len(delivery.records()) == 10, what="the end of the job")
-    for _ in range(4):
-        delivery.next()
-    asked = delivery.calls()["jobs"]
-    delivery.step()
-    assert (delivery.tokens(), delivery.calls()["jobs"]) == ([], asked + 1)
-    delivery.deliver_batch()  # which finds what was created
-    assert len(delivery.records()) == 10
-    assert delivery.inbox.waiting().backlog == 0
+    assert delivery.inbox.waiting().backlog == 1
+    assert delivery.redis.hget("pipeline:{Lead}:attempts", "email=p3@example.com") == b"1"

@@ -45,10 +45,3 @@ def test_further_runs_show_how_far_the_targets_scatter() -> None:
     shown = {row[0]: row[3:] for row in targets(measured(), repeats)}
     assert shown["`send_event`: events for each task that does nothing"] == ["0.40, 0.80, 1.00"]
     assert "least, median, most of 3 more" in document(measured(), repeats, machine="2 cores", command="make bench")
-
-
-def test_the_backfill_stands_for_a_large_backlog_that_was_not_measured() -> None:
-    results = measured()
-    results.runs["backfill"] = Run(200_000, 200_000, 50.0, 80)
-    del results.runs["large backlog"]
-    assert {row[0]: row[2] for row in targets(results)}["time for an event, large backlog over small"] == "1.25"
