@@ -19,7 +19,7 @@ from pipeline.emulator.describe import describe_field
 from pipeline.emulator.schema import standard_objects
 from pipeline.events.schemas import validate
 from pipeline.mapping.plan import compile_plan
-from pipeline.operation import encode
+from pipeline.operation import decode, encode, in_words
 from pipeline.salesforce.describe import ObjectDescribe
 
 BUDGET_US = 150.0
@@ -35,16 +35,24 @@ def main() -> None:
     lead = _lead()
     events = [validate(event, received_ms=received_ms) for event in raw]
     operations = [operation for event in events for operation in planner.plan(event)]
+    stored = [encode(operation) for operation in operations]
     figures = {
         "validate": _per_event_us(lambda event: validate(event, received_ms=received_ms), raw),
         "map": _per_event_us(planner.plan, events),
         "encode": _per_event_us(encode, operations),
+        "decode": _per_event_us(decode, stored),
         "shape": _per_event_us(lambda operation: shape(operation, lead), operations),
     }
     for step, cost_us in figures.items():
         print(f"{step:>9} {cost_us:7.1f} µs")
     print(f"{'budget':>9} {BUDGET_US:7.1f} µs for map")
-    print(json.dumps({"events": len(raw), **{f"{step}_us": round(cost_us, 1) for step, cost_us in figures.items()}}))
+    sizes = {
+        "json_bytes": round(statistics.mean(len(in_words(one)) for one in stored)),
+        "stored_bytes": round(statistics.mean(map(len, stored))),
+    }
+    print(f"{sizes['stored_bytes']:>9} bytes stored, {sizes['json_bytes']:,} as JSON")
+    costs = {f"{step}_us": round(cost_us, 1) for step, cost_us in figures.items()}
+    print(json.dumps({"events": len(raw), **costs, **sizes}))
 
 
 def _per_event_us(step: Callable[[Any], object], inputs: Sequence[Any]) -> float:

@@ -20,8 +20,8 @@ class Bytes:
     of every message for a day, `known` the Id and the clock of a record, for a day.
     """
 
-    key: float = 264.0
-    event: float = 1_121.0
+    key: float = 251.0
+    event: float = 434.0
     seen: float = 271.0
     known: float = 457.0
 

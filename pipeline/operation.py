@@ -6,14 +6,24 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, Final, Literal, TypeAlias, cast
+
+from lz4.block import LZ4BlockError, compress, decompress
+
+from pipeline.dictionary import DICTIONARY
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 Verb: TypeAlias = Literal["create", "read", "update", "upsert", "delete"]
 
-FORMAT = 1  # of a stored operation; a reader that meets a newer one must not guess
-# Made once: json.dumps makes an encoder for each call that wants other separators.
-_to_json = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+FORMAT: Final = 1  # of an operation as JSON; a reader that meets a newer one must not guess
+# What a compressed one begins with: LZ4 with dictionary 1. No JSON begins so, which is all that older versions read.
+_COMPRESSED: Final = b"z1 "
+_SIZE_BYTES: Final = 4  # of an LZ4 block's length before it was compressed, which stands before it
+_BEST_RATIO: Final = 255  # LZ4 counts the length of a match in bytes of at most 255
+_UNREADABLE: Final = "not an operation of a format this version reads; deploy workers before producers"
+# Made once: json.dumps makes an encoder for each call that wants other separators, and json.loads guesses at encodings.
+_to_json = json.JSONEncoder(separators=(",", ":"), check_circular=False, ensure_ascii=False).encode
+_from_json = json.JSONDecoder().decode
 
 # Salesforce's longest indexed text is 255 characters; what is longer matches no record and is only told apart.
 _LONGEST_KEY_VALUE = 255
@@ -87,8 +97,8 @@ class Operation:
 
 
 def encode(operation: Operation) -> bytes:
-    """Serialize an operation as UTF-8 JSON, empty parts left out."""
-    stored: dict[str, Any] = {
+    """Store an operation: JSON in UTF-8, empty parts left out, as an LZ4 block with a length and a dictionary."""
+    document: dict[str, Any] = {
         "v": FORMAT,
         "id": operation.id,
         "object": operation.object,
@@ -98,15 +108,17 @@ def encode(operation: Operation) -> bytes:
     for name in ("match", "fields", "traits", "on_create", "options", "event"):
         value = getattr(operation, name)
         if value:
-            stored[name] = value
-    return _to_json(stored).encode()
+            document[name] = value
+    # As text a half of a surrogate pair has no UTF-8, and this is how `json.loads` would read one.
+    block: bytes = compress(_to_json(document).encode("utf-8", "surrogatepass"), dict=DICTIONARY)
+    return _COMPRESSED + block
 
 
 def decode(stored: bytes) -> Operation:
     """Read what `encode` wrote. Raises ValueError for anything else, a newer format included."""
-    read = json.loads(stored)
+    read = read_document(stored)
     if not isinstance(read, dict) or read.get("v") != FORMAT:
-        raise ValueError("not an operation of a format this version reads; deploy workers before producers")
+        raise ValueError(_UNREADABLE)
     try:
         return Operation(
             id=read["id"],
@@ -122,6 +134,31 @@ def decode(stored: bytes) -> Operation:
         )
     except KeyError as missing:
         raise ValueError(f"an operation without {missing}") from None
+
+
+def read_document(stored: bytes) -> Any:
+    """Read the JSON of a stored operation, compressed or, as dead letters and older versions have it, in words.
+
+    Raises ValueError for what is neither.
+    """
+    try:
+        text = _decompress(stored) if stored.startswith(_COMPRESSED) else stored
+        return _from_json(str(text, "utf-8", "surrogatepass"))
+    except (ValueError, LZ4BlockError, RecursionError):  # which quote what they are about
+        raise ValueError(_UNREADABLE) from None
+
+
+def in_words(stored: bytes) -> str:
+    """Return the JSON of a stored operation in ASCII, for people and older versions. Raises ValueError as above."""
+    return json.dumps(read_document(stored), separators=(",", ":"))
+
+
+def _decompress(stored: bytes) -> bytes:
+    block = stored[len(_COMPRESSED) :]
+    # What is no operation may claim any length, and memory would be asked for before it is found out.
+    if int.from_bytes(block[:_SIZE_BYTES], "little") > _BEST_RATIO * len(block):
+        raise ValueError(_UNREADABLE)
+    return cast("bytes", decompress(block, dict=DICTIONARY))
 
 
 def in_order(operations: Sequence[Operation]) -> list[int]:

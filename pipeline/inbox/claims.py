@@ -18,6 +18,7 @@ class Claim:
     positions: tuple[int, ...] = ()  # where each operation stands in the inbox
     unreadable: tuple[int, ...] = ()  # positions of entries that are no operation of a known format
     arrived_ms: int = 0  # Unix time at which the oldest of the operations arrived
+    entries: tuple[bytes, ...] = field(default=(), repr=False)  # as they stand in the inbox, by position
 
     @property
     def taken(self) -> int:

@@ -8,9 +8,9 @@
 -- ARGV[2]  seconds for which the clock of a key is kept
 -- ARGV[3]  seconds for which a record Id is kept
 -- ARGV[4…] one JSON object per key: key; taken (operations claimed); keep ([position, …] of those that stay);
---          bury ([[position, reason, operation id, call], …]); told ([[operation id, trace], …]); clock ("" leaves it);
---          record ("" forgets it); delay_ms until the kept ones are due again; place (Unix milliseconds among which
---          they are due instead: when the first of them came); attempt (whether this one counts)
+--          bury ([[position, reason, operation id, call, the entry in words or ""], …]); told ([[operation id, trace],
+--          …]); clock ("" leaves it); record ("" forgets it); delay_ms until the kept ones are due again; place (Unix
+--          milliseconds among which they are due instead: when the first of them came); attempt (whether this one counts)
 -- returns  the keys that the token does not hold
 
 local base, token, clock_s, record_s = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
@@ -32,7 +32,8 @@ for i = 4, #ARGV do
     redis.call('ZREM', base .. 'claims', key)
     local attempts = redis.call('HGET', base .. 'attempts', key) or '0'
     for _, letter in ipairs(settled.bury) do
-      local operation = redis.call('LINDEX', inbox, letter[1])
+      -- People read dead letters with redis-cli. What nobody could read moves as it is.
+      local operation = letter[5] ~= '' and letter[5] or redis.call('LINDEX', inbox, letter[1])
       local id = redis.call('XADD', base .. 'dead', '*', 'operation', operation, 'reason', letter[2], 'attempts', attempts)
       if letter[3] ~= '' then
         redis.call('SET', base .. 'seen:' .. letter[3], stamp .. ' b ' .. id .. ' ' .. letter[4], 'XX', 'KEEPTTL')

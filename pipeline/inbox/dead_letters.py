@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias, cast
 from redis import Redis
 
 from pipeline.inbox.scripts import Script
-from pipeline.operation import decode
+from pipeline.operation import decode, read_document
 
 _receive, _retry, _readmit = Script("receive"), Script("retry"), Script("readmit")
 
@@ -141,6 +141,6 @@ def _read(object_name: str, letter_id: str, fields: dict[bytes, bytes]) -> DeadL
 
 def _json(stored: bytes) -> Any:
     try:
-        return json.loads(stored)
+        return read_document(stored)
     except ValueError:
         return stored.decode("utf-8", "replace")

@@ -14,7 +14,7 @@ from pipeline.inbox.results import ReadResult, keep_results
 from pipeline.inbox.scripts import Call, Script, run_together
 from pipeline.inbox.trace import NOTHING
 from pipeline.inbox.waiting import Waiting, waiting
-from pipeline.operation import Operation, decode, encode
+from pipeline.operation import Operation, decode, encode, in_words
 
 _append, _claim, _renew, _commit, _release, _sweep, _rest, _left_out, _chunk = (
     Script(name) for name in ("append", "claim", "renew", "commit", "release", "sweep", "rest", "left_out", "chunk")
@@ -225,6 +225,7 @@ def read_claim(key: bytes, attempts: bytes, record: bytes, clock: bytes, entries
         positions=tuple(positions),
         unreadable=tuple(unreadable),
         arrived_ms=_arrival_ms(entries[0]) if entries else 0,
+        entries=tuple(entries),
     )
 
 
@@ -241,7 +242,13 @@ def _settle(settlement: Settlement, *, is_traced: bool) -> str:
         "taken": claim.taken,
         "keep": settlement.keep,
         "bury": [
-            (position, reason, ids.get(position, ""), settlement.sent_in.get(position, NOTHING))
+            (
+                position,
+                reason,
+                ids.get(position, ""),
+                settlement.sent_in.get(position, NOTHING),
+                _letter(claim, position),
+            )
             for position, reason in buried.items()
         ],
         "told": _told(settlement, ids),
@@ -268,6 +275,15 @@ def _settle_written(written: Written) -> str:
         "attempt": False,
     }
     return _to_json(settled)
+
+
+def _letter(claim: Claim, position: int) -> str:
+    """Return an entry as a dead letter has it, in words; "" for one that cannot be read, which is moved as it is."""
+    try:
+        arrival, stored = claim.entries[position].split(b" ", 1)
+        return f"{arrival.decode()} {in_words(stored)}"
+    except (ValueError, IndexError):
+        return ""
 
 
 def _told(settlement: Settlement, ids: Mapping[int, str]) -> list[tuple[str, str]]:

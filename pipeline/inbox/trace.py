@@ -8,7 +8,6 @@ a trace of its own, and it is kept for as long as the ids are. The values, after
 """
 
 import hashlib
-import json
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ from typing import Final, Literal, TypeAlias, cast
 from redis import Redis
 
 from pipeline.inbox.dead_letters import EVENTS, find_dead_letter
+from pipeline.operation import read_document
 
 NOTHING: Final = "-"
 UNTRACED: Final = b"1"  # the value while traces are switched off
@@ -148,7 +148,7 @@ def _waiting(redis: Redis, known: OperationTrace, operation_id: str, key: str) -
 
 def _id_in(entry: bytes) -> str | None:
     try:
-        read = json.loads(entry.split(b" ", 1)[1])
+        read = read_document(entry.split(b" ", 1)[1])
     except (ValueError, IndexError):
         return None
     return read.get("id") if isinstance(read, dict) else None

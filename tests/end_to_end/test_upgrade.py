@@ -1,7 +1,8 @@
 """What the oldest supported version has left in Redis is delivered today, and a newer one's is left alone.
 
 tests/data/formats/ holds what each format's first version has written: messages as they lie in the queue, and an
-inbox. A new format gets a file of its own, and the old ones stay for as long as they are supported.
+inbox, whose bytes stand as Latin-1. A new format of either gets a file of its own, and the old ones stay for as long as
+they are supported.
 """
 
 import json
@@ -16,7 +17,7 @@ from pipeline import app, send_event
 from pipeline.local import LocalRedis, LocalStack, ServiceFailed, connect_producer, wait_until
 from pipeline.message_format import FORMAT, FORMAT_HEADER
 from pipeline.operation import FORMAT as OPERATION_FORMAT
-from pipeline.operation import Operation, decode, encode
+from pipeline.operation import Operation, decode, encode, in_words
 from pipeline.schema import KEY, SCHEMA
 
 FORMATS = Path(__file__).resolve().parents[1] / "data" / "formats"
@@ -33,14 +34,15 @@ def test_what_an_older_version_has_left_is_delivered(start_stack: Callable[..., 
     left = json.loads(file.read_text(encoding="utf-8"))
     stack = start_stack(workers={}, has_beat=False, broker_url=None)
     with stack.redis.client() as redis:
-        redis.lpush("ingest", *left["messages"])
+        for message in left["messages"]:
+            redis.lpush("ingest", message)
         redis.sadd("pipeline:objects", "Lead")
-        redis.rpush(f"pipeline:{{Lead}}:inbox:{left['inbox']['key']}", left["inbox"]["entry"])
+        redis.rpush(f"pipeline:{{Lead}}:inbox:{left['inbox']['key']}", left["inbox"]["entry"].encode("latin-1"))
         redis.zadd("pipeline:{Lead}:ready", {left["inbox"]["key"]: 0})
         stack.add_worker("worker-1", "--concurrency", "1")
         connect_producer(stack.broker_url)
         send_event.delay(EVENT)
-        wanted = {f"{name}@example.com" for name in ("message", "messages", "inbox", "today")}
+        wanted = {f"{name}@example.com" for name in (*left["people"], "today")}
         wait_until(lambda: emails(stack) == wanted, what="what the older version has left, and today's")
         assert redis.get(KEY) == str(SCHEMA).encode()
 
@@ -68,11 +70,13 @@ def test_what_is_written_today_says_its_version_and_an_older_reader_passes_over_
     assert message["headers"][FORMAT_HEADER] == FORMAT
     assert app.conf.accept_content == ["json"]
     operation = Operation(id="1", object="Lead", verb="upsert", match={"Email": "a@x.com"}, event_time_ms=1)
-    stored = json.loads(encode(operation))
+    stored = json.loads(in_words(encode(operation)))
     assert stored["v"] == OPERATION_FORMAT
     assert decode(json.dumps({**stored, "of a later version": [1]}).encode()) == operation
     with pytest.raises(ValueError, match="workers before producers"):
         decode(json.dumps({**stored, "v": OPERATION_FORMAT + 1}).encode())
+    with pytest.raises(ValueError, match="workers before producers"):
+        decode(b"z2 " + encode(operation).removeprefix(b"z1 "))
 
 
 def emails(stack: LocalStack) -> set[str]:

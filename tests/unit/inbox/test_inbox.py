@@ -1,13 +1,15 @@
 """The inboxes' scripts, on a Redis in memory."""
 
+import json
 import time
+from typing import Any
 
 import fakeredis
 import pytest
 from redis import Redis
 
 from pipeline.inbox.claims import Batch, Empty, Settlement, Wait
-from pipeline.inbox.dead_letters import Receipt, dead_letters, find_dead_letter, receive, received
+from pipeline.inbox.dead_letters import Receipt, dead_letters, find_dead_letter, receive, received, retry
 from pipeline.inbox.inbox import Bounds, Inbox, objects
 from pipeline.inbox.scripts import run_together
 from pipeline.local import wait_until
@@ -152,6 +154,51 @@ def test_an_entry_that_is_no_operation_does_not_stop_the_others(inbox: Inbox, re
     redis.rpush("pipeline:{Lead}:inbox:email=a@example.com", b"garbage", b"1 {}")
     claim = claimed(inbox).claims[0]
     assert ([one.id for one in claim.operations], claim.unreadable, claim.taken) == (["m1#identify"], (1, 2), 3)
+
+
+def test_a_dead_letter_holds_the_whole_event_in_words_and_can_be_retried(inbox: Inbox, redis: Redis) -> None:
+    event = {
+        "messageId": "m1",
+        "traits": {"name": "Zoë 😀", "cut": "\ud83d", "quoted": '\\"\n\x00', "n": [-0.0, 2**70]},
+    }
+    inbox.append([operation(1, event=event)])
+    entry: Any = redis.lindex("pipeline:{Lead}:inbox:email=a@example.com", 0)
+    assert b'{"v":' not in entry
+    batch = claimed(inbox)
+    inbox.commit(batch.token, [Settlement(batch.claims[0], bury={0: "no"})])
+    buried: Any = redis.xrange("pipeline:{Lead}:dead")
+    arrival, words = buried[0][1][b"operation"].split(b" ", 1)
+    assert int(arrival) == batch.claims[0].arrived_ms
+    assert json.loads(words)["event"] == event
+    (letter,) = dead_letters(redis, "Lead")
+    assert (letter.event, letter.key) == (event, "email=a@example.com")
+
+    assert retry(redis, "Lead", [letter])[0] == 1
+    assert claimed(inbox).claims[0].operations == (operation(1, event=event),)
+
+
+def test_what_an_older_version_could_not_read_and_buried_as_it_was_is_a_dead_letter_as_any(
+    inbox: Inbox, redis: Redis
+) -> None:
+    inbox.append([operation(1)])
+    entry: Any = redis.lpop("pipeline:{Lead}:inbox:email=a@example.com")
+    redis.xadd("pipeline:{Lead}:dead", {"operation": entry, "reason": "of a newer version", "attempts": 0})
+    (letter,) = dead_letters(redis, "Lead")
+    assert letter.key == "email=a@example.com"
+    assert retry(redis, "Lead", [letter])[0] == 1
+    assert claimed(inbox).claims[0].operations == (operation(1),)
+
+
+def test_what_nobody_can_read_is_buried_as_it_stands(inbox: Inbox, redis: Redis) -> None:
+    inbox.append([operation(1)])
+    garbage: Any = b"1 z9 \x00\xff of a later version"
+    redis.lset("pipeline:{Lead}:inbox:email=a@example.com", 0, garbage)
+    batch = claimed(inbox)
+    inbox.commit(batch.token, [Settlement(batch.claims[0], bury={0: "unreadable"})])
+    buried: Any = redis.xrange("pipeline:{Lead}:dead")
+    assert buried[0][1][b"operation"] == garbage
+    (letter,) = dead_letters(redis, "Lead")
+    assert (letter.key, letter.event, retry(redis, "Lead", [letter])[0]) == (None, None, 0)
 
 
 def test_the_first_append_wakes_a_deliverer_and_the_next_ones_do_not(inbox: Inbox) -> None:
