@@ -109,9 +109,7 @@ def encode(operation: Operation) -> bytes:
         value = getattr(operation, name)
         if value:
             document[name] = value
-    # As text a half of a surrogate pair has no UTF-8, and this is how `json.loads` would read one.
-    block: bytes = compress(_to_json(document).encode("utf-8", "surrogatepass"), dict=DICTIONARY)
-    return _COMPRESSED + block
+    return compressed(document)
 
 
 def decode(stored: bytes) -> Operation:
@@ -136,8 +134,15 @@ def decode(stored: bytes) -> Operation:
         raise ValueError(f"an operation without {missing}") from None
 
 
+def compressed(document: Any) -> bytes:
+    """Return a document that JSON can say as it is stored: in UTF-8, as an LZ4 block with a length and a dictionary."""
+    # As text a half of a surrogate pair has no UTF-8, and this is how `json.loads` would read one.
+    block: bytes = compress(_to_json(document).encode("utf-8", "surrogatepass"), dict=DICTIONARY)
+    return _COMPRESSED + block
+
+
 def read_document(stored: bytes) -> Any:
-    """Read the JSON of a stored operation, compressed or, as dead letters and older versions have it, in words.
+    """Read what `compressed` gave or, as dead letters and older versions have it, JSON in words.
 
     Raises ValueError for what is neither.
     """

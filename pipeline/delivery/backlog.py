@@ -1,4 +1,4 @@
-"""Deliver a backlog by bulk jobs: one write of tens of thousands of keys, for about ten calls in all.
+"""Deliver a backlog by bulk jobs: one write of tens of thousands of keys, for ten to twenty calls in all.
 
 A job goes through four stages, each a step that any worker can take and that waits for nothing:
     collecting  due keys are given to the job, which holds them until its end
@@ -60,6 +60,7 @@ _BEFORE: Final = frozenset({"collecting", "looking"})  # stages in which Salesfo
 # A backlog of which less than this part is fit for a job is not worth one, for this long.
 _WORTH: Final = 4
 _NOT_WORTH_FOR_S: Final = 60.0
+_MOST_PASSED: Final = 4  # times a job's keys: so many due keys that are not for the job are looked past
 
 
 class Backlog(Deliverer):
@@ -157,12 +158,18 @@ class Backlog(Deliverer):
             return None
         fields = commonest_fields(self._jobs.due(CHUNK), describe)
         most, taken = self._jobs.bounds.most_keys, Taken()
-        while fields and taken.taken < most and not self._is_ending():
+        lookups: Lookups | None = None
+        part = 1.0  # of the first keys that are looked up so; the others are taken unread
+        while fields and taken.taken < most and taken.passed < _MOST_PASSED * most and not self._is_ending():
             taken = self._jobs.take(held, fields, so_far=taken, most=most - taken.taken)
-            if not taken.looked_at:
+            if taken.taken and lookups is None:
+                first = next(self._jobs.claims(held, self._jobs.keys(held)[:CHUNK]), [])
+                lookups, part = commonest_lookup([claim for claim, _ in first], describe)
+            if not taken.looked_at or part * _WORTH < 1:
                 break
-        first = next(self._jobs.claims(held, self._jobs.keys(held)[:CHUNK]), [])
-        lookups, part = commonest_lookup([claim for claim, _ in first], describe)
+        if taken.passed >= self._jobs.bounds.threshold:
+            # They count as a backlog and are in no job, so that batches, which would deliver them, had no turn.
+            self._jobs.switch_off(for_s=_NOT_WORTH_FOR_S)
         if lookups is None or not self._is_worth(taken.taken * part):
             if not self._is_ending():
                 self._jobs.switch_off(for_s=_NOT_WORTH_FOR_S)
@@ -256,7 +263,7 @@ class Backlog(Deliverer):
             elif asks != _NOBODY:
                 ask(unknown, self._org, partial(self._call, held))
             added = {work.claim.key: rows.add(work) for work in works}
-            self._jobs.note_rows(held, {key: row for key, row in added.items() if row is not None})
+            self._jobs.note_rows(held, added)
             others += [key for key, row in added.items() if row is None]
         # Where there are no calls left to start with, whoever comes next spends none on asking again.
         self._jobs.keep(held, asks=_NOBODY)
@@ -360,15 +367,17 @@ class Backlog(Deliverer):
         """Settle keys whose row was written, let those go that have none or no result, and return the other results."""
         rows, report = self._jobs.rows(held, keys), self._report
         found = sort(rows, outcomes, held.notes["kind"])
-        self._let_go(held, found.strangers)
-        self._let_go(held, list(found.not_reached), delay_s=delay_s)
-        written = [row.written(key, record_id, held.job) for key, (row, record_id) in found.written.items()]
-        lost = self._keys.commit(held.token, written)
-        left_out = Counter(told for key, (row, _) in found.written.items() if key not in lost for told in row.left_out)
+        self._let_go(held, [*found.strangers, *found.not_reached], delay_s=delay_s)
+        settled = [row.written(key, record_id, held.job) for key, (row, record_id) in found.written.items()]
+        lost = self._keys.commit(held.token, settled)
+        written = [row for key, (row, _) in found.written.items() if key not in lost]
+        left_out: Counter[str] = Counter()
+        for row in written:
+            left_out.update(row.left_out)
         if left_out:
             self._inbox.count_left_out(left_out)
         waiting = sum(row.taken for row in found.not_reached.values())
-        report.claimed += waiting + sum(one.taken for one in written)
+        report.claimed += waiting + sum(row.taken for row in written)
         report.retried += waiting
         report.why_retried[label_of(NOT_REACHED)] += waiting
         is_new = held.notes["kind"] == "insert"

@@ -1,5 +1,7 @@
 """The rows of a bulk job: which keys it can write, and how."""
 
+from collections import Counter
+
 from pipeline.delivery.pack import Write
 from pipeline.delivery.work import Work
 from pipeline.inbox.bulk_jobs import Row
@@ -40,7 +42,7 @@ class Rows:
             digest=digest_of(cells) if kind == "insert" else "",
             clock="" if settlement.clock is None else write_clock(settlement.clock),
             ids=tuple(one.id for one in work.claim.operations) if self._is_traced else (),
-            left_out=tuple(work.left_out(settlement)),
+            left_out=Counter(work.left_out(settlement)),
         )
 
 

@@ -21,7 +21,6 @@ _OWN: Final = {
     "the next batch has room for it": "next_batch",
     "the pipeline failed on it": "pipeline_fault",
     "the bulk job did not get to it": "not_in_bulk_job",
-    "there is more to write": "more_to_write",
     "no record matches": "no_match",
     "not an operation of a known format": "unreadable",
 }

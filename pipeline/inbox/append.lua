@@ -10,7 +10,7 @@
 -- ARGV[4]  milliseconds after which a wake-up that nobody answered is forgotten
 -- ARGV[5]  token of the wake-up, should one be due
 -- ARGV[6]  1 to keep what a trace tells, see trace.py
--- ARGV[7…] id, record key, operation (JSON), 1 when it is of high priority; repeated
+-- ARGV[7…] id, record key, operation as it is stored, 1 when it is of high priority; repeated
 -- returns  {appended, seen before, 1 when the wake-up ARGV[5] has to be sent}
 
 local base = KEYS[1]

@@ -10,7 +10,6 @@ Keys below `pipeline:{<Object>}:`; every change is one Lua script, in which the 
     bulk_off            set while bulk jobs are no good for the object
 """
 
-import json
 import secrets
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -23,6 +22,7 @@ from pipeline.errors import PipelineError
 from pipeline.inbox.claims import Claim, Written
 from pipeline.inbox.inbox import Inbox, read_claim
 from pipeline.inbox.scripts import Script
+from pipeline.operation import compressed, read_document
 
 _next, _take, _save, _rows, _claims, _part, _split, _wake = (
     Script(f"bulk_{name}") for name in ("next", "take", "save", "rows", "claims", "part", "split", "wake")
@@ -32,7 +32,6 @@ Stage: TypeAlias = Literal["collecting", "looking", "uploading", "running"]
 CHUNK: Final = 1000  # keys of one script call, so that none holds Redis up
 _OFF_S: Final = 3600.0
 _MOST_DEATHS: Final = 3
-_to_json = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
 
 class JobLost(PipelineError):  # noqa: N818  (nothing went wrong)
@@ -84,23 +83,23 @@ class Row:
     digest: str = ""  # by which the result of a new one is told
     clock: str = ""  # as it is then, "" for unchanged
     ids: tuple[str, ...] = ()  # of the operations, where they are traced
-    left_out: tuple[str, ...] = ()  # what is told of values that are not written
+    left_out: Mapping[str, int] = field(default_factory=dict)  # what is told of values that are not written → times
 
-    def __str__(self) -> str:
-        """Return what is stored: "operations:kind:record Id:digest:JSON"."""
-        rest = _to_json((self.clock, self.ids, self.left_out))
-        return f"{self.taken}:{self.kind}:{self.record_id}:{self.digest}:{rest}"
+    def stored(self) -> bytes:
+        """Return what is stored: "operations:kind:record Id:digest:", and compressed what only settling asks for."""
+        told = f"{self.taken}:{self.kind}:{self.record_id}:{self.digest}:"
+        return told.encode() + compressed((self.clock, self.ids, self.left_out))
 
     @classmethod
     def read(cls, stored: bytes) -> "Row | None":
-        """Read what `__str__` wrote; None for nothing, and for what another version wrote: such a key is looked up."""
-        taken, _, told = stored.decode().partition(":")
-        kind, *others = told.split(":", 3)
-        if len(others) < 3:  # noqa: PLR2004  (the parts of it)
+        """Read what `stored` gave; None for nothing, and for what another version wrote: such a key is looked up."""
+        try:
+            *told, rest = stored.split(b":", 4)
+            taken, kind, record_id, digest = (one.decode() for one in told)
+            clock, ids, left_out = read_document(rest)
+            return cls(int(taken), kind, record_id, digest, clock, tuple(ids), dict(left_out))
+        except (ValueError, TypeError):
             return None
-        record_id, digest, rest = others
-        clock, ids, left_out = json.loads(rest)
-        return cls(int(taken), kind, record_id, digest, clock, tuple(ids), tuple(left_out))
 
     def written(self, key: str, record_id: str, call: str) -> Written:
         """Return how the key is settled, as the row was written to a record."""
@@ -127,11 +126,12 @@ class BulkJobs:
         self._base = f"pipeline:{{{inbox.object}}}:"
         self._lease_ms = round(inbox.bounds.lease_s * 1000)
 
-    def next(self, deliverer: str, *, more_to_come: bool = False) -> Held | Literal["none", "wait"]:
+    def next(self, deliverer: str, *, more_to_come: bool = False) -> Held | Literal["none", "wait", "leave"]:
         """Take a job that is to be looked at, or begin one; "wait": the backlog is for a job that leaves a bit later.
 
-        The place of the deliverer, a token, is then kept for as long as `Inbox.claim` keeps it. `more_to_come` says
-        that events wait to be taken in, for which a backlog is gathered as `Inbox.claim` does.
+        The place of the deliverer, a token, is then kept for as long as `Inbox.claim` keeps it; "leave" is told to one
+        that has none while others wait already. `more_to_come` says that events wait to be taken in, for which a
+        backlog is gathered as `Inbox.claim` does.
         """
         worker, token, bounds = secrets.token_hex(8), secrets.token_hex(16), self.bounds
         kind, *rest = _next(
@@ -152,7 +152,7 @@ class BulkJobs:
         if kind == b"collect":
             return Held(token, worker, "collecting")
         if kind != b"job":
-            return "wait" if kind == b"wait" else "none"
+            return "wait" if kind == b"wait" else "leave" if kind == b"leave" else "none"
         found, taken_from, *told = (one.decode() for one in rest)
         notes = dict(zip(told[::2], told[1::2], strict=True))
         stage: Any = notes.get("stage", "collecting")
@@ -171,7 +171,7 @@ class BulkJobs:
         """Give due keys that match on `fields`, as "company&email", to a job that collects; never failed ones."""
         most = min(most, CHUNK)
         looked_at, *rest = _take(
-            self._redis, self._base, held.token, held.worker, self._lease_ms, fields, most, so_far.passed
+            self._redis, self._base, held.token, held.worker, self._lease_ms, fields, most, so_far.passed, 2 * CHUNK
         )
         if looked_at < 0:
             raise JobLost("the bulk job has gone to another worker")
@@ -199,9 +199,9 @@ class BulkJobs:
         """Forget a job that holds no keys any more."""
         self._save(held, -1, 0, {})
 
-    def note_rows(self, held: Held, rows: Mapping[str, Row]) -> None:
-        """Note what will be written for keys."""
-        noted = [part for key, row in rows.items() for part in (key, str(row))]
+    def note_rows(self, held: Held, rows: Mapping[str, Row | None]) -> None:
+        """Note what will be written for keys; None for what has no row, or none any more."""
+        noted = [part for key, row in rows.items() for part in (key, row.stored() if row else b"")]
         if not _rows(self._redis, self._base, held.token, held.worker, self._lease_ms, *noted):
             raise JobLost("the bulk job has gone to another worker")
 

@@ -16,7 +16,7 @@
 -- ARGV[10] longest that a due key is held back to gather more, milliseconds
 -- ARGV[11] milliseconds for which keys are gathered from now on, as events wait to be taken in; 0 if none do
 -- returns {"job", token, worker whose lease is over or "", name, value, …} | {"collect"} | {"none"}
---         | {"wait"}: the backlog is for a job, and not yet
+--         | {"wait"}: the backlog is for a job, and not yet | {"leave"}: the same, and others wait for it
 
 local base, worker, lease = KEYS[1], ARGV[1], tonumber(ARGV[2])
 local threshold, full, linger, most = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
@@ -25,6 +25,10 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local jobs = base .. 'bulk'
 
 local function wait()
+  redis.call('ZREMRANGEBYSCORE', base .. 'deliverers', '-inf', now)
+  -- Who was woken for a job that another has taken does not stay, or there were more of them with every look.
+  local is_new = not redis.call('ZSCORE', base .. 'deliverers', ARGV[8])
+  if is_new and redis.call('ZCARD', base .. 'deliverers') > 0 then return {'leave'} end
   redis.call('ZADD', base .. 'deliverers', now + tonumber(ARGV[9]), ARGV[8])
   return {'wait'}
 end

@@ -6,7 +6,7 @@
 -- ARGV[1]  token of the job
 -- ARGV[2]  token of the worker
 -- ARGV[3]  lease of the job, milliseconds, which is extended
--- ARGV[4…] key, row ("operations:kind:record Id"); repeated
+-- ARGV[4…] key, row (see `Row`), "" for one that is not written after all; repeated
 -- returns  1, or 0 where the job is no longer this worker's
 
 local base, token = KEYS[1], ARGV[1]
@@ -15,5 +15,11 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local job = base .. 'bulk:' .. token
 if redis.call('HGET', job, 'worker') ~= ARGV[2] then return 0 end
 redis.call('ZADD', base .. 'bulk', now + tonumber(ARGV[3]), token)
-for i = 4, #ARGV, 2 do redis.call('HSET', job .. ':rows', ARGV[i], ARGV[i + 1]) end
+for i = 4, #ARGV, 2 do
+  if ARGV[i + 1] == '' then
+    redis.call('HDEL', job .. ':rows', ARGV[i])
+  else
+    redis.call('HSET', job .. ':rows', ARGV[i], ARGV[i + 1])
+  end
+end
 return 1

@@ -13,6 +13,7 @@
 -- ARGV[4] match fields of the keys, as "company&email"
 -- ARGV[5] most keys taken
 -- ARGV[6] due keys to pass by: those that were not taken before
+-- ARGV[7] due keys to look at
 -- returns {keys looked at, passed by in all, taken, of which without a record Id}, or {-1} where the job is no longer
 --         this worker's
 
@@ -23,13 +24,15 @@ local job = base .. 'bulk:' .. token
 if redis.call('HGET', job, 'worker') ~= ARGV[2] then return {-1} end
 redis.call('ZADD', base .. 'bulk', now + tonumber(ARGV[3]), token)
 
+local has_urgent = redis.call('EXISTS', base .. 'urgent') == 1
 local have_failed = redis.call('EXISTS', base .. 'attempts') == 1
 local looked_at, taken, unknown = 0, 0, 0
 -- A negative score is a key of high priority, which does not wait for a job.
-for _, key in ipairs(redis.call('ZRANGE', base .. 'ready', 0, now, 'BYSCORE', 'LIMIT', passed, 2 * most)) do
+for _, key in ipairs(redis.call('ZRANGE', base .. 'ready', 0, now, 'BYSCORE', 'LIMIT', passed, ARGV[7])) do
   if taken >= most then break end
   looked_at = looked_at + 1
   local free = string.gsub(key, '=[^&]*', '') == ARGV[4]
+  if free and has_urgent then free = redis.call('SISMEMBER', base .. 'urgent', key) == 0 end
   if free and have_failed then free = redis.call('HEXISTS', base .. 'attempts', key) == 0 end
   local locks = {}
   if free then

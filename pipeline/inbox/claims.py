@@ -72,7 +72,7 @@ class Settlement:
 class Written:
     """How a claim ends whose operations were all applied, said without them."""
 
-    key: str
+    key: str = field(repr=False)
     taken: int  # operations
     record_id: str  # that they were written to
     call: str

@@ -21,8 +21,10 @@ _SOON_S: Final = 15.0
 
 def bulk_turn(
     inbox: "Inbox", token: str, report: "Report", runtime: "Runtime", *, more_to_come: bool, can_delay: bool, taken: int
-) -> Literal["worked", "wait", "none"]:
+) -> Literal["worked", "wait", "leave", "none"]:
     """Take the step of a bulk job that is due, or begin one; "wait": the backlog is for a job that leaves a bit later.
+
+    "leave": others wait for that already.
 
     `taken` calls have been granted before; what is not spent on a job is given back.
     """

@@ -88,6 +88,9 @@ def _turn(inbox: "Inbox", token: str, report: "Report", runtime: "Runtime", *, t
     turn = bulk_turn(inbox, token, report, runtime, more_to_come=more_to_come, can_delay=can_delay, taken=taken)
     if turn == "worked":
         return "on"
+    if turn == "leave":
+        runtime.gate.give_back(taken, token)
+        return "gone"
     claimed = Wait(_PATIENCE_S) if turn == "wait" else inbox.claim(token, more_to_come=more_to_come)
     if isinstance(claimed, Empty):
         runtime.gate.give_back(taken, token)

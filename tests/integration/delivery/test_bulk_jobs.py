@@ -175,12 +175,15 @@ def test_a_backlog_that_grows_while_a_job_is_on_its_way_waits_to_be_one_job(deli
     delivery.inbox.append([lead(f"q{number}@example.com") for number in range(7)])
     assert delivery.jobs.next("deliverer") == "none"  # too few for a job: they leave the usual way
     delivery.inbox.append([lead(f"r{number}@example.com") for number in range(12)])
+    assert delivery.jobs.next("deliverer") == "leave"  # one that was woken is on its way
+    delivery.redis.delete("pipeline:{Lead}:deliverers")
     assert delivery.jobs.next("deliverer") == "wait"
     delivery.inbox.append([lead("s@example.com")])
     held = delivery.jobs.next("deliverer")
     assert isinstance(held, Held)
     assert held.stage == "collecting"
-    assert delivery.jobs.next("another") == "wait"  # one collects, and the others leave it the backlog
+    assert delivery.jobs.next("deliverer") == "wait"  # one collects, and the others leave it the backlog
+    assert delivery.jobs.next("woken for a look at a job") == "leave"  # one that waits is enough
 
 
 def test_a_job_takes_keys_of_one_kind_that_never_failed_and_leaves_the_others_due(delivery: Delivery) -> None:
@@ -193,6 +196,37 @@ def test_a_job_takes_keys_of_one_kind_that_never_failed_and_leaves_the_others_du
     assert delivery.inbox.waiting().in_flight == 2499
     assert delivery.inbox.waiting().backlog == 4900
     assert sorted(delivery.jobs.due(3000)) == sorted([*(one.key for one in by_phone), "email=p0@example.com"])
+
+
+def test_keys_that_are_in_no_job_and_many_have_their_turn(delivery: Delivery) -> None:
+    delivery.limits(bulk_delay_s=3600)
+    failed, others = people(10), [lead(f"q{number}@example.com") for number in range(10)]
+    delivery.inbox.append([*failed, *others])
+    delivery.redis.hset("pipeline:{Lead}:attempts", mapping=dict.fromkeys([one.key for one in failed], 1))
+    delivery.reach("running")
+    assert delivery.jobs.next("deliverer") == "none"  # though ten are due, for a minute
+    delivery.deliver_batch()
+    assert len(delivery.records()) == 10
+
+
+def test_the_first_keys_tell_whether_the_others_are_taken(delivery: Delivery) -> None:
+    deletes = [lead(f"p{number}@example.com", verb="delete") for number in range(1500)]
+    delivery.inbox.append(deletes)
+    delivery.step()
+    assert delivery.tokens() == []
+    # Those that were not looked at kept their places; all came at once, and so in the order of their names.
+    assert delivery.jobs.due(500) == sorted(one.key for one in deletes)[1000:]
+
+
+def test_a_row_that_is_not_written_after_all_is_forgotten(delivery: Delivery) -> None:
+    delivery.inbox.append(people(10))
+    delivery.reach("looking")
+    held = delivery.next()
+    key, *others = delivery.jobs.keys(held)
+    row = Row(1, "update", "00Q000000000001AAA", clock='{"1":["Title"]}', ids=("m1#identify",), left_out={"a": 2})
+    delivery.jobs.note_rows(held, dict.fromkeys([key, *others], row))
+    delivery.jobs.note_rows(held, {key: None})
+    assert delivery.jobs.rows(held, [key, others[0]]) == {key: None, others[0]: row}
 
 
 def test_keys_that_no_job_can_look_up_are_left_to_batches(delivery: Delivery) -> None:
@@ -239,6 +273,8 @@ def test_keys_of_high_priority_do_not_wait_for_a_job(delivery: Delivery) -> None
     held = delivery.jobs.next("deliverer")
     assert isinstance(held, Held)
     delivery.inbox.append([replace(lead("late@example.com"), options={"priority": "high"})])
+    delivery.inbox.append([lead("returned@example.com")])
+    delivery.redis.sadd("pipeline:{Lead}:urgent", "email=returned@example.com")
     delivery.jobs.take(held, "email", so_far=Taken(), most=100)
     assert len(delivery.jobs.keys(held)) == 10
 

@@ -23,7 +23,6 @@ def test_a_code_of_the_table_is_its_own_label(code: str) -> None:
         ("a new Lead needs LastName, Company, which the event lacks", "missing_field"),
         ("no record matches, and an update creates none", "no_match"),
         ("the bulk job did not get to it", "not_in_bulk_job"),
-        ("there is more to write", "more_to_write"),
         ("the record it points to is on its way", "waits_for_reference"),
         ("the next batch has room for it", "next_batch"),
         ("quota", "no_call_left"),
