@@ -1,6 +1,5 @@
 """Bulk jobs of leads in the hands of a test, against the emulated org."""
 
-import itertools
 import time
 from collections.abc import Callable
 from typing import Any
@@ -23,6 +22,7 @@ from pipeline.salesforce.credentials import Credentials
 from pipeline.salesforce.describe import DescribeCache
 from pipeline.salesforce.session import SessionStore
 from pipeline.salesforce.transport import Transport
+from tests.integration.delivery.delivery import lead
 
 MOST_STEPS = 200
 
@@ -121,22 +121,6 @@ class Delivery:
         (result,) = self.org.send([create("Lead", [{"LastName": "x", "Company": "y", **fields}])])[0].results()
         assert result.success, result
         return str(result.id)
-
-
-_numbers = itertools.count(1)
-
-
-def lead(email: str, *, verb: Any = "upsert", time_ms: int | None = None, **fields: Any) -> Operation:
-    number = next(_numbers)
-    return Operation(
-        id=f"m{number}#identify",
-        object="Lead",
-        verb=verb,
-        match={"Email": email},
-        fields={"Email": email, **fields},
-        on_create={"LastName": "n/a", "Company": "n/a"},
-        event_time_ms=number if time_ms is None else time_ms,
-    )
 
 
 def people(count: int, **fields: Any) -> list[Operation]:

@@ -17,7 +17,8 @@ from pipeline.salesforce.bulk import Bulk
 from pipeline.salesforce.client import Org, Subrequest, Subresponse
 from pipeline.salesforce.describe import ObjectDescribe
 from pipeline.salesforce.errors import ErrorDetail
-from tests.integration.delivery.bulk import Delivery, lead, people
+from tests.integration.delivery.bulk import Delivery, people
+from tests.integration.delivery.delivery import lead
 
 
 class Stale:

@@ -15,7 +15,8 @@ from pipeline.inbox.inbox import Bounds, Inbox
 from pipeline.local import wait_until
 from pipeline.salesforce.client import Subrequest
 from pipeline.tasks.spending import CALLS_OF_JOB
-from tests.integration.delivery.bulk import Delivery, lead, people
+from tests.integration.delivery.bulk import Delivery, people
+from tests.integration.delivery.delivery import lead
 
 
 def test_without_calls_a_job_waits_where_it_is(delivery: Delivery) -> None:
