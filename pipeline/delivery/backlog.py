@@ -40,7 +40,7 @@ from pipeline.delivery.pack import COLLECTION
 from pipeline.delivery.reasons import label_of
 from pipeline.delivery.report import Report
 from pipeline.delivery.work import Work
-from pipeline.inbox.bulk_jobs import CHUNK, BulkJobs, Held, JobLost, Taken
+from pipeline.inbox.bulk_jobs import CHUNK, BulkJobs, Held, JobLost, Row, Taken
 from pipeline.inbox.claims import Batch, Claim
 from pipeline.inbox.inbox import Inbox
 from pipeline.salesforce.bulk import Bulk, Job, Kind
@@ -246,12 +246,14 @@ class Backlog(Deliverer):
         """Write down what each key's row is, then start the job of those that are created, or of those updated."""
         describe = self._calls.described(self._inbox.object)
         lookups = Lookups(tuple(held.notes["names"].split(",")), held.notes["join"])
-        rows, others = Rows(is_traced=self._keys.bounds.is_traced), []
+        rows = Rows(is_traced=self._keys.bounds.is_traced)
+        others: list[str] = []
         for chunk in self._jobs.claims(held, self._jobs.keys(held)):
             works: list[Work] = []
+            added: dict[str, Row | None] = {}
             for claim, row in chunk:
                 if lookup_of(claim, describe) != lookups:
-                    others.append(claim.key)
+                    added[claim.key] = None
                     continue
                 work = self._begin(claim, describe)
                 if row is not None:  # found by who began with this
@@ -262,7 +264,7 @@ class Backlog(Deliverer):
                 found.give(unknown)
             elif asks != _NOBODY:
                 ask(unknown, self._org, partial(self._call, held))
-            added = {work.claim.key: rows.add(work) for work in works}
+            added |= {work.claim.key: rows.add(work) for work in works}
             self._jobs.note_rows(held, added)
             others += [key for key, row in added.items() if row is None]
         # Where there are no calls left to start with, whoever comes next spends none on asking again.

@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.delivery import backlog as backlog_module
 from pipeline.delivery import bulk_rows
+from pipeline.delivery.bulk_lookup import lookup_of
 from pipeline.inbox.bulk_jobs import BulkBounds, BulkJobs, Held, JobLost, Row, Taken
 from pipeline.inbox.claims import Batch
 from pipeline.inbox.dead_letters import dead_letters
@@ -228,6 +229,32 @@ def test_a_row_that_is_not_written_after_all_is_forgotten(delivery: Delivery) ->
     delivery.jobs.note_rows(held, dict.fromkeys([key, *others], row))
     delivery.jobs.note_rows(held, {key: None})
     assert delivery.jobs.rows(held, [key, others[0]]) == {key: None, others[0]: row}
+
+
+def test_a_key_that_is_no_longer_for_the_job_loses_the_row_it_had(
+    delivery: Delivery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = [2]  # calls: enough to look records up, too few to start
+
+    def may_spend() -> bool:
+        left[0] -= 1
+        return left[0] >= 0
+
+    delivery.limits(bulk_delay_s=3600)
+    delivery.inbox.append(people(10))
+    delivery.reach("looking")
+    delivery.may_spend = may_spend
+    delivery.step()
+    held, key = delivery.next(), "email=p3@example.com"
+    assert delivery.jobs.rows(held, [key]) != {key: None}
+    monkeypatch.setattr(
+        backlog_module, "lookup_of", lambda claim, describe: None if claim.key == key else lookup_of(claim, describe)
+    )
+    delivery.may_spend = lambda: True
+    delivery.step()
+    assert delivery.stage() == "running"
+    assert delivery.jobs.rows(held, [key]) == {key: None}
+    assert [one["Email"] for one in delivery.records()] == ["p3@example.com"]
 
 
 def test_keys_that_no_job_can_look_up_are_left_to_batches(delivery: Delivery) -> None:
