@@ -37,7 +37,6 @@ from pipeline.delivery.calls import NoCall
 from pipeline.delivery.deliverer import Deliverer
 from pipeline.delivery.outcome import Paused, of_failure
 from pipeline.delivery.pack import COLLECTION
-from pipeline.delivery.reasons import label_of
 from pipeline.delivery.report import Report
 from pipeline.delivery.work import Work
 from pipeline.inbox.bulk_jobs import CHUNK, BulkJobs, Held, JobLost, Row, Taken
@@ -204,7 +203,8 @@ class Backlog(Deliverer):
 
     def _look(self, held: Held) -> Paused | None:
         describe = self._calls.described(self._inbox.object)
-        names, unknown = tuple(held.notes["names"].split(",")), int(held.notes["unknown"])
+        lookups = Lookups(tuple(held.notes["names"].split(",")), held.notes["join"])
+        unknown = int(held.notes["unknown"])
         found: Found | None = None
         asks = held.notes.get("asks", "query")
         if unknown and asks == "query":
@@ -213,7 +213,7 @@ class Backlog(Deliverer):
                     self._call(held)
                     if is_query_cheaper(self._bulk.record_count(self._inbox.object), unknown):
                         self._call(held)
-                        job = self._bulk.query(query_of(describe, names, held.notes["join"]))
+                        job = self._bulk.query(query_of(describe, lookups.names, lookups.join))
                         self._jobs.hand_over(held, delay_s=_FIRST_LOOK_S, job=job.id, looks=0)
                         return None
                 else:
@@ -223,14 +223,14 @@ class Backlog(Deliverer):
                         self._wait(held)
                         return None
                     if job.state == "JobComplete" and (job.processed or 0) <= most_rows(unknown):
-                        found = self._read_found(held, names)
+                        found = self._read_found(held, lookups.names)
             except Refused as refused:
                 if isinstance(of_failure(refused), Paused):
                     raise
             if found is None:
                 asks = "composite"
                 self._jobs.keep(held, asks=asks)
-        return self._write_rows(held, found, asks=asks)
+        return self._write_rows(held, lookups, found, asks=asks)
 
     def _read_found(self, held: Held, names: Sequence[str]) -> Found:
         found = Found(names, self._jobs.keys(held))
@@ -242,10 +242,9 @@ class Backlog(Deliverer):
             if not locator:
                 return found
 
-    def _write_rows(self, held: Held, found: Found | None, *, asks: str) -> Paused | None:
+    def _write_rows(self, held: Held, lookups: Lookups, found: Found | None, *, asks: str) -> Paused | None:
         """Write down what each key's row is, then start the job of those that are created, or of those updated."""
         describe = self._calls.described(self._inbox.object)
-        lookups = Lookups(tuple(held.notes["names"].split(",")), held.notes["join"])
         rows = Rows(is_traced=self._keys.bounds.is_traced)
         others: list[str] = []
         for chunk in self._jobs.claims(held, self._jobs.keys(held)):
@@ -335,10 +334,10 @@ class Backlog(Deliverer):
         if not job.is_ended:
             self._wait(held)
             return None
-        kind, rows = held.notes["kind"], int(held.notes["rows"])
-        outcomes = (
-            NO_RESULTS if held.is_deadly else ask_outcomes(self._bulk, job, kind, rows, partial(self._call, held))
-        )
+        outcomes = NO_RESULTS
+        if not held.is_deadly:
+            kind, rows = held.notes["kind"], int(held.notes["rows"])
+            outcomes = ask_outcomes(self._bulk, job, kind, rows, partial(self._call, held))
         return self._settle_job(held, job, outcomes)
 
     def _settle_job(self, held: Held, job: Job, outcomes: Outcomes) -> Paused | None:
@@ -367,8 +366,7 @@ class Backlog(Deliverer):
 
     def _settle_rows(self, held: Held, keys: Sequence[str], outcomes: Outcomes, *, delay_s: float) -> dict[str, Result]:
         """Settle keys whose row was written, let those go that have none or no result, and return the other results."""
-        rows, report = self._jobs.rows(held, keys), self._report
-        found = sort(rows, outcomes, held.notes["kind"])
+        found = sort(self._jobs.rows(held, keys), outcomes, held.notes["kind"])
         self._let_go(held, [*found.strangers, *found.not_reached], delay_s=delay_s)
         settled = [row.written(key, record_id, held.job) for key, (row, record_id) in found.written.items()]
         lost = self._keys.commit(held.token, settled)
@@ -378,13 +376,7 @@ class Backlog(Deliverer):
             left_out.update(row.left_out)
         if left_out:
             self._inbox.count_left_out(left_out)
-        waiting = sum(row.taken for row in found.not_reached.values())
-        report.claimed += waiting + sum(row.taken for row in written)
-        report.retried += waiting
-        report.why_retried[label_of(NOT_REACHED)] += waiting
-        is_new = held.notes["kind"] == "insert"
-        report.created += len(written) if is_new else 0
-        report.updated += 0 if is_new else len(written)
+        self._report.count_rows(written, put_off=found.not_reached.values(), why=NOT_REACHED)
         return found.refused
 
     def _settle_refused(self, held: Held, refusals: Mapping[str, Result]) -> Paused | None:

@@ -1,11 +1,13 @@
 """Report: the figures of what one or more deliveries did."""
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from pipeline.delivery.reasons import label_of
 from pipeline.delivery.work import Work
+from pipeline.inbox.bulk_jobs import Row
 from pipeline.inbox.claims import Settlement
 
 
@@ -45,6 +47,17 @@ class Report:
         if settlement.keep:
             self.why_retried[settlement.why_kept] += len(settlement.keep)
         self.why_dead.update(label_of(reason) for reason in settlement.bury.values())
+
+    def count_rows(self, written: Collection[Row], *, put_off: Collection[Row], why: str) -> None:
+        """Count the rows of a bulk job that were written, and those that were put off for a reason."""
+        kinds = Counter(row.kind for row in written)
+        self.created += kinds["insert"]
+        self.updated += kinds["update"]
+        waiting = sum(row.taken for row in put_off)
+        self.claimed += waiting + sum(row.taken for row in written)
+        self.retried += waiting
+        if waiting:
+            self.why_retried[label_of(why)] += waiting
 
     def add(self, other: "Report") -> None:
         """Count what another delivery did; what this one waits for is then what that one waits for."""
