@@ -1,15 +1,15 @@
 """The Segment spec: which events are accepted, and when they happened.
 
 One marshmallow schema per type of event. Unknown keys are kept, `null` means absent (SDKs send `"anonymousId": null`),
-and ids that come as whole numbers become text. Half a surrogate pair, which UTF-8 cannot hold, becomes U+FFFD, as
-wherever text is written as UTF-8: an SDK leaves one where it cuts a text within an emoji. Reasons name fields, never
-what stands in them.
+ids that come as whole numbers become text, and an empty list is an empty object, as PHP writes one. Half a
+surrogate pair, which UTF-8 cannot hold, becomes U+FFFD, as wherever text is written as UTF-8: an SDK leaves one where
+it cuts a text within an emoji. Reasons name fields, never what stands in them.
 """
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, ClassVar, Final, cast
 from uuid import UUID
@@ -18,12 +18,12 @@ from marshmallow import INCLUDE, Schema, ValidationError, fields, validates_sche
 
 from pipeline.errors import InvalidEvent
 from pipeline.events.ids import message_id, well_formed
+from pipeline.events.moments import read_moment
 from pipeline.operation import Json
 
 MOST_BYTES: Final = 32 * 1024  # Segment's own bound for one event, as UTF-8 JSON
 MOST_NESTING: Final = 32  # real events nest four or five deep; beyond this somebody is testing our stack
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND = timedelta(milliseconds=1)
+_EXACT: Final = 2**53  # from here on a float stands for several whole numbers, so for several people
 # Made once: json.dumps makes an encoder for each call that wants other separators.
 _to_json: Final = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
@@ -53,6 +53,8 @@ def validate(event: Any, *, received_ms: int) -> Event:
     _check_size(body)
     schema = _SCHEMAS.get(_type_of(body))
     if schema is None:
+        if isinstance(batch := body.get("batch"), list):
+            raise InvalidEvent(f"this is the body of a request with {len(batch):,} events: send each event of its `batch`")
         raise InvalidEvent(f"type is missing or unknown; it is one of {', '.join(_SCHEMAS)}")
     try:
         loaded: dict[str, Json] = schema.load(body)
@@ -84,35 +86,59 @@ def opted_in(event: Event, *, always: bool = False) -> bool:
 
 
 class _Identifier(fields.Field[str | None]):
-    """An id: text that is not blank, or a whole number, which becomes text."""
+    """An id: text that is not blank, or a whole number, which becomes text: 42 and 42.0 are "42"."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str | None:  # noqa: ARG002  (marshmallow's signature)
+        if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT:
+            return str(int(value))
         if isinstance(value, int) and not isinstance(value, bool):
             return str(value)
+        if value == []:
+            return None
         if not isinstance(value, str):
             raise ValidationError("must be text or a whole number")
         return value if value.strip() else None
 
 
-class _Moment(fields.Field[str | None]):
-    """An ISO 8601 date and time, kept as the text it came as; without an offset it is UTC."""
+class _Moment(fields.Field[Any]):
+    """When it happened, kept as it came. Asked for only where no key of `instead` tells it."""
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str | None:  # noqa: ARG002  (marshmallow's signature)
-        if isinstance(value, str) and not value.strip():
+    def __init__(self, *, instead: str | None = None) -> None:
+        super().__init__(allow_none=True)
+        self._instead = instead
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:  # noqa: ARG002  (marshmallow's signature)
+        if _is_absent(value):
             return None
-        try:
-            _milliseconds(value)
-        except (ValueError, TypeError, AttributeError):
-            raise ValidationError("must be an ISO 8601 date and time, such as 2026-11-23T19:06:21.298Z") from None
-        return cast("str", value)
+        if self._instead is None or _is_absent(data.get(self._instead)):
+            try:
+                read_moment(value)
+            except ValueError:
+                raise ValidationError(
+                    "must be an ISO 8601 date and time, such as 2026-11-23T19:06:21.298Z, or a Unix time"
+                ) from None
+        return value
+
+
+class _Object(fields.Field[dict[str, Any] | None]):
+    """A JSON object. An empty list is an empty one, as PHP writes it; blank text is absent."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> dict[str, Any] | None:  # noqa: ARG002  (marshmallow's signature)
+        if isinstance(value, dict):
+            return value
+        if value == []:
+            return {}
+        if _is_absent(value):
+            return None
+        raise ValidationError("must be an object")
+
+
+def _is_absent(value: Json) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
 
 
 def _text() -> fields.String:
     return fields.String(allow_none=True, error_messages={"invalid": "must be text"})
-
-
-def _object() -> fields.Dict:
-    return fields.Dict(allow_none=True, error_messages={"invalid": "must be an object"})
 
 
 class EventSchema(Schema):
@@ -128,12 +154,12 @@ class EventSchema(Schema):
     type = fields.String(required=True)
     userId = _Identifier(allow_none=True)  # noqa: N815  (the spec's name)
     anonymousId = _Identifier(allow_none=True)  # noqa: N815  (the spec's name)
-    timestamp = _Moment(allow_none=True)
-    originalTimestamp = _Moment(allow_none=True)  # noqa: N815  (the spec's name)
-    sentAt = _Moment(allow_none=True)  # noqa: N815  (the spec's name)
-    receivedAt = _Moment(allow_none=True)  # noqa: N815  (the spec's name)
-    context = _object()
-    integrations = _object()
+    timestamp = _Moment()
+    originalTimestamp = _Moment(instead="timestamp")  # noqa: N815  (the spec's name)
+    sentAt = fields.Raw(allow_none=True)  # noqa: N815  (the spec's name)
+    receivedAt = fields.Raw(allow_none=True)  # noqa: N815  (the spec's name)
+    context = _Object(allow_none=True)
+    integrations = _Object(allow_none=True)
 
     @validates_schema
     def has_what_it_needs(self, data: dict[str, Any], **_: Any) -> None:
@@ -147,7 +173,7 @@ class IdentifySchema(EventSchema):
     """Who somebody is."""
 
     needs: ClassVar = {"userId or anonymousId": ("userId", "anonymousId")}
-    traits = _object()
+    traits = _Object(allow_none=True)
 
 
 class GroupSchema(EventSchema):
@@ -155,7 +181,7 @@ class GroupSchema(EventSchema):
 
     needs: ClassVar = {"groupId": ("groupId",)}
     groupId = _Identifier(allow_none=True)  # noqa: N815  (the spec's name)
-    traits = _object()
+    traits = _Object(allow_none=True)
 
 
 class TrackSchema(EventSchema):
@@ -163,7 +189,7 @@ class TrackSchema(EventSchema):
 
     needs: ClassVar = {"event, the name of what happened": ("event",)}
     event = _text()
-    properties = _object()
+    properties = _Object(allow_none=True)
 
 
 class PageSchema(EventSchema):
@@ -171,7 +197,7 @@ class PageSchema(EventSchema):
 
     name = _text()
     category = _text()
-    properties = _object()
+    properties = _Object(allow_none=True)
 
 
 class ScreenSchema(PageSchema):
@@ -273,22 +299,31 @@ def _check_size(event: Mapping[str, Json]) -> None:
 
 
 def _time_ms(event: Mapping[str, Json], *, received_ms: int) -> int:
-    """When the event happened by the receiver's clock: the Segment spec's correction for clocks that are wrong."""
-    received, sent, original = (_moment(event, name) for name in ("receivedAt", "sentAt", "originalTimestamp"))
+    """When the event happened, by the receiver's clock.
+
+    That is what `timestamp` says: who corrects clocks, as Segment's servers do, has corrected it, and who does not has
+    left what the sender's program set. Only without it the Segment spec's correction is for us to make, and where that
+    cannot be made `originalTimestamp` is taken as it is.
+    """
     happened = _moment(event, "timestamp")
-    if received is not None and sent is not None and original is not None:
-        happened = received - (sent - original)
+    if happened is None:
+        happened = _moment(event, "originalTimestamp")
+        if happened is not None:
+            sent, received = _moment(event, "sentAt"), _moment(event, "receivedAt")
+            if sent is not None and received is not None:
+                happened = received - (sent - happened)
     return received_ms if happened is None else min(happened, received_ms)
 
 
 def _moment(event: Mapping[str, Json], name: str) -> int | None:
+    """Return a time of the event, None where it has none or none that can be read."""
     value = event.get(name)
-    return None if value is None else _milliseconds(cast("str", value))
-
-
-def _milliseconds(text: str) -> int:
-    moment = datetime.fromisoformat(text.strip())
-    return ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _EPOCH) // _MILLISECOND
+    if value is None:
+        return None
+    try:
+        return read_moment(value)
+    except ValueError:
+        return None
 
 
 def _kind(value: Any) -> str:

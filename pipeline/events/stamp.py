@@ -6,7 +6,7 @@ from typing import Any
 
 
 def stamp(event: Any, *, now: datetime, message_id: str | None = None) -> Any:
-    """Return `event` with a `messageId` and a `timestamp`, where it has none.
+    """Return `event` with a `messageId` and a `timestamp`, where it has none. An `originalTimestamp` is a time as well.
 
     Both are set where the event enters and not in the worker: a message that the broker delivers twice has to carry
     the same id both times, and the time an event waited in a queue is not part of when it happened. `now` is an aware
@@ -18,7 +18,7 @@ def stamp(event: Any, *, now: datetime, message_id: str | None = None) -> Any:
     stamped = dict(event)
     if _is_missing(event.get("messageId")):
         stamped["messageId"] = message_id or str(uuid.uuid4())
-    if _is_missing(event.get("timestamp")):
+    if _is_missing(event.get("timestamp")) and _is_missing(event.get("originalTimestamp")):
         stamped["timestamp"] = now.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return stamped
 

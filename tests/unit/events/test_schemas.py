@@ -70,6 +70,30 @@ def test_whole_numbers_as_ids_become_text() -> None:
     assert (event.body["groupId"], event.body["userId"], event.body["anonymousId"]) == ("813", "7", "8")
 
 
+def test_an_id_that_is_written_with_a_fraction_of_nothing_is_the_same_id() -> None:
+    event = accepted(type="alias", userId=42.0, previousId=4.2e1, anonymousId=-0.0)
+
+    assert (event.body["userId"], event.body["previousId"], event.body["anonymousId"]) == ("42", "42", "0")
+
+
+@pytest.mark.parametrize(
+    ("kind", "key"),
+    [
+        *(("identify", key) for key in ("traits", "context", "integrations")),
+        *(("group", key) for key in ("traits", "context", "integrations")),
+        *(("track", key) for key in ("properties", "context", "integrations")),
+        *(("page", key) for key in ("properties", "context", "integrations")),
+        *(("screen", key) for key in ("properties", "context", "integrations")),
+        *(("alias", key) for key in ("context", "integrations")),
+    ],
+)
+def test_an_empty_list_is_an_empty_object_as_php_writes_it(kind: str, key: str) -> None:
+    needed = {"userId": "u1", "groupId": "g1", "event": "e"}
+
+    assert accepted(type=kind, **needed, **{key: []}).body[key] == {}
+    assert accepted(type=kind, **needed, **{key: " "}).body[key] is None
+
+
 @pytest.mark.parametrize(
     ("event", "said"),
     [
@@ -89,7 +113,9 @@ def test_whole_numbers_as_ids_become_text() -> None:
         ({"type": "group", "groupId": True}, "group has a wrong groupId: it must be text or a whole number"),
         ({"type": "identify", "userId": {}}, "identify has a wrong userId: it must be text or a whole number"),
         ({"type": "identify", "userId": 1.5}, "identify has a wrong userId"),
-        ({"type": "identify", "userId": "u1", "traits": []}, "identify has a wrong traits: it must be an object"),
+        ({"type": "identify", "userId": 2.0**53}, "identify has a wrong userId"),  # stands for two ids
+        ({"type": "identify", "userId": []}, "identify needs userId or anonymousId"),
+        ({"type": "identify", "userId": "u1", "traits": ["a"]}, "identify has a wrong traits: it must be an object"),
         ({"type": "track", "event": "e", "properties": "x"}, "track has a wrong properties: it must be an object"),
         ({"type": "page", "integrations": "all"}, "page has a wrong integrations: it must be an object"),
         ({"type": "page", "context": 1}, "page has a wrong context: it must be an object"),
@@ -98,8 +124,10 @@ def test_whole_numbers_as_ids_become_text() -> None:
             {"type": "page", "timestamp": "yesterday"},
             "page has a wrong timestamp: it must be an ISO 8601 date and time",
         ),
-        ({"type": "page", "timestamp": 1698400800}, "page has a wrong timestamp"),
-        ({"type": "page", "sentAt": "2026-13-01"}, "page has a wrong sentAt"),
+        ({"type": "page", "timestamp": True}, "page has a wrong timestamp"),
+        ({"type": "page", "timestamp": 1e300}, "page has a wrong timestamp"),
+        ({"type": "page", "originalTimestamp": "2026-13-01"}, "page has a wrong originalTimestamp"),
+        ({"batch": [{"type": "page"}], "sentAt": "x"}, "the body of a request with 1 events"),
         ({"type": "page", "properties": {"x": float("nan")}}, "properties holds NaN or an infinite number"),
         ({"type": "page", "context": {"x": [float("-inf")]}}, "context holds NaN or an infinite number"),
         ({"type": "page", "properties": {"x": {1: "a"}}}, "properties holds an object with a key that is not text"),
@@ -114,7 +142,7 @@ def test_what_breaks_the_spec_is_refused_with_the_field_and_the_reason(event: An
 
 
 def test_all_reasons_are_given_at_once() -> None:
-    said = reason({"type": "identify", "userId": {}, "traits": [], "timestamp": 5})
+    said = reason({"type": "identify", "userId": {}, "traits": 5, "timestamp": "5"})
 
     assert "userId" in said
     assert "traits" in said
@@ -180,13 +208,34 @@ class TestEventTime:
         # The sender's clock is a year ahead; the event happened ten seconds before it was sent.
         event = accepted(
             type="page",
-            timestamp="2027-01-01T00:00:00Z",
             originalTimestamp="2027-01-01T00:00:00Z",
             sentAt="2027-01-01T00:00:10Z",
             receivedAt="2026-01-01T00:00:11Z",
         )
 
         assert event.time_ms == 1_767_225_601_000
+
+    def test_a_timestamp_that_the_sender_set_is_not_corrected(self) -> None:
+        event = accepted(
+            type="page",
+            timestamp="2024-03-10T02:30:00Z",  # a value of then, imported now
+            originalTimestamp="2026-11-01T00:00:00Z",
+            sentAt="2026-11-01T00:00:00Z",
+            receivedAt="2026-11-01T00:00:01Z",
+        )
+
+        assert event.time_ms == 1_710_037_800_000
+
+    def test_times_that_only_correct_refuse_nothing_and_stay_as_they_came(self) -> None:
+        event = accepted(type="page", timestamp="2024-03-10T02:30:00Z", sentAt="yesterday", receivedAt=["x"])
+
+        assert event.time_ms == 1_710_037_800_000
+        assert (event.body["sentAt"], event.body["receivedAt"]) == ("yesterday", ["x"])
+
+    def test_a_number_stays_a_number(self) -> None:
+        event = accepted(type="page", timestamp=1_710_037_800)
+
+        assert (event.time_ms, event.body["timestamp"]) == (1_710_037_800_000, 1_710_037_800)
 
     def test_nothing_happens_after_it_was_received(self) -> None:
         assert accepted(type="page", timestamp="2099-01-01T00:00:00Z").time_ms == RECEIVED_MS
