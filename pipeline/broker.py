@@ -15,7 +15,9 @@ Keys, besides kombu's own
 
 What is relied on in kombu 5.7, transport/redis.py and transport/virtual/base.py: `_brpop_start` sends one command on
 the client's own connection, and the poller calls `_brpop_read` when its reply can be read; `Empty` means that there
-was no message; `unacked` holds [payload, exchange, routing key] by delivery tag, `unacked_index` the client's time;
+was no message; `unacked` holds [payload, exchange, routing key] by delivery tag, `unacked_index` a time, which
+`restore_visible` compares with `time() - visibility_timeout`: here both are by the clock of Redis, because those of
+workers may differ;
 `restore_by_tag`, `ack` and `reject` go by the tag alone; `ack` is `_remove_from_indices` and the virtual QoS's `ack`.
 Everything else is inherited: priorities, fair order among queues, several queues, fanout, the visibility timeout, key
 prefixes, TLS and Sentinel. Messages lie where stock kombu puts them, so workers and producers with and without this
@@ -56,6 +58,12 @@ class QoS(redis.QoS):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.noted: set[str] = set()
+        self._ahead_s = 0.0  # by which this machine's clock is ahead of that of Redis
+
+    @property
+    def visibility_timeout(self: Any) -> Any:
+        """Seconds after which a held message is abandoned, for a time of Redis's beside this machine's clock."""
+        return self.channel.visibility_timeout + self._ahead_s
 
     def append(self, message: Any, delivery_tag: str) -> None:
         """Remember a message that the worker holds, and note it in Redis unless that was done."""
@@ -125,6 +133,9 @@ class QoS(redis.QoS):
                 else:
                     self.restore_by_tag(tag)
                 _left_behind.pop(tag, None)
+            with self.channel.conn_or_acquire() as client:
+                seconds, micros = client.time()
+            self._ahead_s = time() - seconds - micros / 1e6
             super().restore_visible(*arguments, **options)
         except (OutOfMemoryError, ReadOnlyError) as error:
             log.error("abandoned messages are not looked for: %s", in_words(error))  # noqa: TRY400
@@ -210,7 +221,7 @@ class Channel(redis.Channel):
         names = [self.unacked_key, self.unacked_index_key, *lists]
         noted = [int(queue not in self._unacknowledged) for queue, _ in by_priority]
         keys = [self.global_keyprefix + name for name in names]
-        return ["EVAL", _TAKE, len(keys), *keys, repr(time()), *noted]
+        return ["EVAL", _TAKE, len(keys), *keys, *noted]
 
     def _put(self: Any, queue: str, message: Any, **options: Any) -> None:
         """Publish a message and ring its queue's bell, in one round trip."""

@@ -4,11 +4,11 @@
 -- is no message of kombu's is moved out of the way, where it stands in nobody's way and is not lost.
 --
 -- KEYS[1]   hash of held messages: delivery tag -> [payload, exchange, routing key] (JSON), as kombu reads it
--- KEYS[2]   sorted set of held messages: delivery tag -> Unix time at which they were taken, seconds
+-- KEYS[2]   sorted set of held messages: delivery tag -> Unix time at which they were taken, seconds, by the clock of
+--           this server: those of workers may differ by hours
 -- KEYS[3…]  two for each list, in the order in which they are looked into: the list to take from, and the list for what
 --           is no message
--- ARGV[1]   Unix time by the worker's clock, seconds, which is what kombu compares with
--- ARGV[2…]  for each list, 1 when what is taken has to be noted, 0 when nobody will acknowledge it
+-- ARGV[1…]  for each list, 1 when what is taken has to be noted, 0 when nobody will acknowledge it
 -- returns   {list, payload, delivery tag or "" where nothing was noted}, {list} for what was no message, nil when all
 --           are empty
 
@@ -32,13 +32,14 @@ for i = 3, #KEYS, 2 do
       return {KEYS[i]}
     end
     local tag = ''
-    if ARGV[(i + 1) / 2] == '1' then
+    if ARGV[(i - 1) / 2] == '1' then
       local delivery = message.properties.delivery_info
       tag = message.properties.delivery_tag
       -- Noted first and taken last, so that a full server refuses all of it and not the second half.
       redis.call('HSET', KEYS[1], tag, '[' .. payload .. ', ' .. cjson.encode(delivery.exchange) .. ', '
         .. cjson.encode(delivery.routing_key) .. ']')
-      redis.call('ZADD', KEYS[2], ARGV[1], tag)
+      local time = redis.call('TIME')
+      redis.call('ZADD', KEYS[2], string.format('%s.%06d', time[1], time[2]), tag)
     end
     redis.call('RPOP', KEYS[i])
     return {KEYS[i], payload, tag}

@@ -119,16 +119,9 @@ redbeat_key_prefix = "pipeline:redbeat:"
 # A killed beat holds its lock for this long (25 minutes by default); tighter values make beats crash in turn.
 redbeat_lock_timeout = 30
 beat_max_loop_interval = 5
+# None of these messages expires: Celery compares that with the worker's clock, by the clock of beat.
 beat_schedule: dict[str, dict[str, Any]] = {
-    "renew the session": {"task": "pipeline.renew_session", "schedule": 1800.0, "options": {"expires": 900}},
-    "refresh the describe cache": {
-        "task": "pipeline.refresh_describe",
-        "schedule": 1800.0,
-        "options": {"expires": 900},
-    },
-    "look at the quota while it is used up": {
-        "task": "pipeline.sync_quota",
-        "schedule": 60.0,
-        "options": {"expires": 30},
-    },
+    "renew the session": {"task": "pipeline.renew_session", "schedule": 1800.0},
+    "refresh the describe cache": {"task": "pipeline.refresh_describe", "schedule": 1800.0},
+    "look at the quota while it is used up": {"task": "pipeline.sync_quota", "schedule": 60.0},
 }

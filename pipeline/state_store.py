@@ -1,6 +1,8 @@
-"""The Redis that holds the pipeline's state: one server, or the master that Sentinels name."""
+"""The Redis that holds the pipeline's state: one server, or the master that Sentinels name; and its clock."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 from pipeline.settings import redis_url, state_sentinels
@@ -11,6 +13,40 @@ if TYPE_CHECKING:
 
 # Commands end within seconds, also against a server that is frozen.
 _OPTIONS: Final[Mapping[str, Any]] = {"socket_timeout": 10, "socket_connect_timeout": 5, "health_check_interval": 30}
+
+# A look at the clock costs a round trip once in so long. The machine's own monotonic clock tells what passes between.
+_KEPT_S: Final = 1.0
+_SLOW_S: Final = 0.1  # an answer that took longer may be that much off, and is not kept
+
+
+class ServerClock:
+    """The clock of the state store, by which the times of different machines are compared.
+
+    A worker's own clock may be an hour off, and is not looked at. Raises RedisError where the server cannot be asked.
+    """
+
+    def __init__(self, redis: "Redis") -> None:
+        self._redis = redis
+        self._ahead_s = 0.0  # of the machine's monotonic clock
+        self._kept_until_s = 0.0
+
+    def now_ms(self) -> int:
+        """Return the Unix time in milliseconds."""
+        return round(self._now_s() * 1000)
+
+    def now(self) -> datetime:
+        """Return the time, aware and in UTC."""
+        return datetime.fromtimestamp(self._now_s(), UTC)
+
+    def _now_s(self) -> float:
+        asked_s = monotonic()
+        if asked_s < self._kept_until_s:
+            return asked_s + self._ahead_s
+        seconds, micros = self._redis.time()
+        answered_s = monotonic()
+        self._ahead_s = seconds + micros / 1e6 - (asked_s + answered_s) / 2
+        self._kept_until_s = answered_s + _KEPT_S if answered_s - asked_s < _SLOW_S else 0.0
+        return answered_s + self._ahead_s
 
 
 def connect(url: str, sentinels: Sentinels | None = None) -> "Redis":

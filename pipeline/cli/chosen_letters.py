@@ -21,16 +21,20 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
-class _Time(click.ParamType[datetime]):
+class _Time(click.ParamType["datetime | timedelta"]):
+    """A time, or how long ago, which is counted from now by the clock of Redis."""
+
     name = "time"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        if isinstance(value, datetime):
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime | timedelta:
+        if isinstance(value, datetime | timedelta):
             return value
         ago = _AGO.fullmatch(value.strip().lower())
         try:
             if ago:
-                return datetime.now(UTC) - timedelta(**{_UNITS[ago["unit"]]: int(ago["number"])})
+                age = timedelta(**{_UNITS[ago["unit"]]: int(ago["number"])})
+                datetime.now(UTC) - age  # raises for more than there were years
+                return age
             time = datetime.fromisoformat(value)
         except (ValueError, OverflowError):
             self.fail("write a time as 2026-01-31T08:00:00Z, or an age as 30m, 2h or 7d", param, ctx)
@@ -51,8 +55,15 @@ def filters(command: _Command) -> _Command:
 
 def chosen(names: tuple[str, ...] = (), **filters: Any) -> "tuple[tuple[str, ...], Choice]":
     """Return the names that a command was given, and what its options say."""
+    from pipeline.cli.connection import connected
     from pipeline.inbox.chosen_letters import Choice
+    from pipeline.state_store import ServerClock
 
+    ages = {name: value for name, value in filters.items() if isinstance(value, timedelta)}
+    if ages:
+        with connected() as redis:
+            now = ServerClock(redis).now()
+        filters |= {name: now - age for name, age in ages.items()}
     return names, Choice(**filters)
 
 

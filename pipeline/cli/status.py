@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pipeline.salesforce.pause import PauseState
     from pipeline.tasks.runtime import Runtime
 
+_HERE = "this machine"
 _MOST_SHOWN = 15  # of what was left out; `--json` has all of it
 
 
@@ -38,12 +39,14 @@ def status(*, is_json: bool) -> None:
 
 def measure(runtime: "Runtime") -> dict[str, Any]:
     """Return the figures under the names of the `--json` contract; None for what the org has not told yet."""
-    from pipeline.inbox.dead_letters import EVENTS, count_dead_letters
+    from pipeline.inbox.dead_letters import EVENTS, count_dead_letters, received, skipped_by_reason
     from pipeline.inbox.inbox import objects
     from pipeline.inbox.waiting import waiting
+    from pipeline.metrics.alive import server_time, skews
     from pipeline.tasks.ingest import queued
 
     redis = runtime.redis
+    own_skew_s = server_time(redis)[1]
     names = sorted({*objects(redis), *runtime.settings.destination.objects})
     measured = waiting(redis, names)
     quota, paused, age_s = runtime.gate.status(), runtime.pause.why(), runtime.session.age_s()
@@ -56,9 +59,15 @@ def measure(runtime: "Runtime") -> dict[str, Any]:
             **{name: it.dead_letters for name, it in measured.items()},
         },
         "unreadable": queued(UNREADABLE),
+        "events": {
+            **dict.fromkeys(("accepted", "skipped", "rejected"), 0),
+            **received(redis),
+            "skipped_by_reason": skipped_by_reason(redis),
+        },
         "quota": {"limit": quota.limit, "used": quota.used, "budget_left": quota.budget_left},
         "session": {"age_s": None if age_s is None else round(age_s, 1)},
         "left_out": {name: told for name in names if (told := runtime.inbox(name).left_out())},
+        "clock_skew_s": skews(redis) | ({_HERE: own_skew_s} if own_skew_s else {}),
         "paused": None if paused is None else _told(paused),
         "paused_objects": {name: _told(state) for name, state in runtime.pause.held_objects().items()},
     }
@@ -73,6 +82,8 @@ def _show(figures: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
+
+    from pipeline.metrics.alive import skew_in_words
 
     console = Console()
     table = Table(box=None, pad_edge=False)
@@ -98,11 +109,23 @@ def _show(figures: dict[str, Any]) -> None:
     console.print("session: none yet" if age_s is None else f"session: {age_s / 60:,.0f} minutes old")
     if figures["unreadable"]:
         console.print(f"unreadable: {figures['unreadable']:,} in the list {UNREADABLE}, which are no Celery messages")
+    for node, skew_s in figures["clock_skew_s"].items():
+        told = skew_in_words(f"the clock of {node}", skew_s)
+        console.print(f"[bold red]clock[/]: {escape(told)}", highlight=False, soft_wrap=True)
+    _show_skipped(console, figures["events"]["skipped_by_reason"])
     _show_left_out(console, figures["left_out"])
     for pause in filter(None, (figures["paused"], *figures["paused_objects"].values())):
         # Salesforce's and the operator's own words: nothing in them is markup.
         text = escape(f"{pause['reason']}, since {pause['since']}\n  {pause['advice']}")
         console.print(f"[bold red]paused[/]: {text}", highlight=False)
+
+
+def _show_skipped(console: "Console", skipped: dict[str, int]) -> None:
+    from pipeline.events.opt_in import in_words
+
+    for reason, times in skipped.items():
+        told = f"skipped: {times:,} event{'' if times == 1 else 's'}: {in_words(reason)}"
+        console.print(told, markup=False, highlight=False, soft_wrap=True)
 
 
 def _show_left_out(console: "Console", left_out: dict[str, dict[str, int]]) -> None:

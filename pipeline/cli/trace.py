@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pipeline.events.opt_in import in_words as why_skipped
+
 if TYPE_CHECKING:
     from pipeline.inbox.trace import MessageTrace, OperationTrace
     from pipeline.tasks.runtime import Runtime
 
 _TIMES = ("received_ms", "since_ms", "due_ms", "lease_ms")
-_WHY_SKIPPED = {
-    "not_opted_in": "it does not name Salesforce under `integrations`, and always_enabled is off",
-    "no_rule": "no rule of destination.yaml is for it",
-}
 
 
 @click.command(epilog="\b\nExamples:\n  pipeline trace 7f0c2d1e\n  pipeline trace 7f0c2d1e --json | jq .outcome")
@@ -72,7 +70,7 @@ def in_words(told: dict[str, Any]) -> list[str]:
 def message_in_words(told: dict[str, Any]) -> str:
     """Say what became of the message itself."""
     why = told["reason"]
-    return f"{told['outcome']} at {told['received']}" + (f": {_WHY_SKIPPED.get(why, why)}" if why else "")
+    return f"{told['outcome']} at {told['received']}" + (f": {why_skipped(why)}" if why else "")
 
 
 def operation_in_words(one: dict[str, Any]) -> str:

@@ -32,7 +32,7 @@ _DO: Final = {"retry": "Retry", "drop": "Delete"}
 
 def browse(visit: Visit) -> Answer:
     """List the letters that fit, oldest first."""
-    chosen, text = _chosen(visit.query, visit.seeks())
+    chosen, text = _chosen(visit, visit.query, visit.seeks())
     found = list(islice(chosen.letters(visit.runtime.redis, after=visit.query.get("after", "")), PER_PAGE + 1))
     counts = _counts(visit)
     shown = found[:PER_PAGE]
@@ -51,7 +51,7 @@ def browse(visit: Visit) -> Answer:
 
 def search(visit: Visit) -> Answer:
     """Turn what the form looks for into an address that tells it to nobody."""
-    chosen, text = _chosen(visit.form, visit.form.get("text", "").strip())
+    chosen, text = _chosen(visit, visit.form, visit.form.get("text", "").strip())
     return Answer(to=_list_address(visit, chosen, text))
 
 
@@ -116,8 +116,8 @@ def drop_one(visit: Visit) -> Answer:
 
 def ask_many(visit: Visit) -> Answer:
     """Ask before something is done with all that fit; those buried from now on are not meant."""
-    chosen, text = _chosen(visit.form, visit.form.get("text", ""))
-    until_ms, what = round(datetime.now(UTC).timestamp() * 1000), visit.form.get("do", "")
+    chosen, text = _chosen(visit, visit.form, visit.form.get("text", ""))
+    until_ms, what = visit.runtime.clock.now_ms(), visit.form.get("do", "")
     number = sum(1 for _ in _up_to(chosen, until_ms).letters(visit.runtime.redis))
     if what not in _DO or not number:
         return Answer(to=_list_address(visit, chosen, text))
@@ -165,9 +165,9 @@ POSTS: Final[Mapping[str, Page]] = {
 }
 
 
-def _chosen(given: Mapping[str, str], text: str) -> tuple[Choice, str]:
+def _chosen(visit: Visit, given: Mapping[str, str], text: str) -> tuple[Choice, str]:
     since = _since(given)
-    start = datetime.now(UTC) - timedelta(minutes=int(since)) if since else None
+    start = visit.runtime.clock.now() - timedelta(minutes=int(since)) if since else None
     return Choice(object_name=given.get("object") or None, reason=text or None, since=start), text
 
 

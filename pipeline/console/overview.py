@@ -7,7 +7,7 @@ from typing import Final, Literal, TypeAlias
 
 from pipeline.console.words import NOT_KNOWN, count, plural, rate, span
 from pipeline.inbox.dead_letters import EVENTS
-from pipeline.metrics.alive import HEARD_WITHIN_S, Heard
+from pipeline.metrics.alive import HEARD_WITHIN_S, Heard, skew_in_words
 from pipeline.metrics.history import Row
 from pipeline.metrics.snapshot import Snapshot
 from pipeline.salesforce.pause import PauseState
@@ -36,6 +36,7 @@ class Observed:
     unreadable: int | None
     recent: Sequence[Row]
     heard: Sequence[Heard]
+    skews: Mapping[str, float] = field(default_factory=dict)  # node → seconds by which its clock is ahead
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +202,9 @@ def _silent(observed: Observed) -> list[Alert]:
     if beat_s is None or observed.snapshot.at_s - beat_s > _BEAT_SILENT_S:
         since = "yet" if beat_s is None else f"for {span(observed.snapshot.at_s - beat_s)}"
         found.append(Alert("warn", f"Beat was not heard of {since}.", "Delivery goes on; start one: `pipeline beat`."))
+    for node, skew_s in observed.skews.items():
+        what, _, advice = skew_in_words(f"The clock of {node}", skew_s).partition(": ")
+        found.append(Alert("warn", f"{what}.", f"{advice[0].upper()}{advice[1:]}."))
     if observed.queued is None:
         found.append(Alert("bad", "The broker does not answer.", "Events cannot be sent or taken in; see to it."))
     return found

@@ -12,8 +12,9 @@ from pipeline.console.layout import code_in, page
 from pipeline.console.overview import Alert, Observed, alerts, rows_of, show
 from pipeline.console.plots import plots
 from pipeline.console.visits import Visit
-from pipeline.console.words import span
-from pipeline.metrics.alive import heard
+from pipeline.console.words import count, span
+from pipeline.events.opt_in import in_words
+from pipeline.metrics.alive import heard, skews
 from pipeline.metrics.history import history
 from pipeline.metrics.snapshot import look
 from pipeline.tasks.runtime import Runtime
@@ -36,6 +37,7 @@ def observe(runtime: Runtime) -> Observed:
         unreadable=unreadable,
         recent=history(runtime.redis, _HOUR_S),
         heard=heard(runtime.redis),
+        skews=skews(runtime.redis),
     )
 
 
@@ -48,6 +50,7 @@ def overview(visit: Visit) -> Answer:
         tag("div", _alerts(alerts(observed)), data_live_html="alerts", aria_live="polite"),
         section(join("Flow ", _pulse()), picture(shown, rows_of(observed)), class_="wide"),
         section("Last 24 hours", tag("div", plots(history(visit.runtime.redis)), data_live_html="plots")),
+        section("Skipped events", tag("div", _skipped(observed), data_live_html="skipped")),
         section("Who is there", tag("div", _signs_of_life(observed), data_live_html="signs")),
     )
     return Answer(page(visit, "Overview", *inside, here="Overview", refresh_s=_REFRESH_S))
@@ -57,7 +60,7 @@ def figures(visit: Visit) -> Answer:
     """Return what the overview's script puts in place: texts, states, lengths, and parts of the page."""
     observed = observe(visit.runtime)
     shown = show(observed)
-    parts = {"alerts": _alerts(alerts(observed)), "signs": _signs_of_life(observed)}
+    parts = {"alerts": _alerts(alerts(observed)), "signs": _signs_of_life(observed), "skipped": _skipped(observed)}
     told = {"text": shown.text, "state": shown.state, "width": shown.width, "html": parts}
     return Answer(json.dumps(told).encode(), media_type="application/json")
 
@@ -84,6 +87,14 @@ def _alerts(found: list[Alert]) -> Html:
 def _alert(one: Alert) -> Html:
     there = tag("a", "Open", href=one.path, aria_label=f"Open: {one.what}") if one.path else None
     return join(tag("p", tag("b", one.what), " ", code_in(one.advice)), there)
+
+
+def _skipped(observed: Observed) -> Html:
+    skipped = observed.snapshot.skipped
+    if not skipped:
+        return tag("p", "No event was skipped.", class_="empty")
+    rows = [(code_in(in_words(reason)), count(times)) for reason, times in skipped.items()]
+    return table(("Why", "Events so far"), rows, numeric=(1,))
 
 
 def _signs_of_life(observed: Observed) -> Html:

@@ -1,5 +1,6 @@
 """Deliver a claimed batch: look its records up, write them, and settle every operation."""
 
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -42,6 +43,7 @@ class Deliverer:
     `may_spend` is asked before each call; False hands the rest of a batch back, and so does True of `is_ending`, at
     once. `is_waiting` tells whether operations on a record (object, record key) wait in its inbox: what points to it
     then waits for it to be created. A write that was not answered is looked up again after `uncertain_delay_s`.
+    `now_ms` tells the Unix time by the clock that operations arrived by.
     Exceptions of the types `interruptions` come from outside and end a batch; any other that is not expected is counted
     as an attempt of the keys that were delivered together.
     """
@@ -55,6 +57,7 @@ class Deliverer:
         may_spend: Callable[[], bool],
         is_waiting: Callable[[str, str], bool] = lambda _object, _key: False,
         is_ending: Callable[[], bool] = lambda: False,
+        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
         uncertain_delay_s: float = READ_TIMEOUT_S,
         interruptions: tuple[type[Exception], ...] = (),
     ) -> None:
@@ -64,6 +67,7 @@ class Deliverer:
         self._calls = Calls(inbox, describes, may_spend=may_spend, is_ending=is_ending)
         self._is_waiting = is_waiting
         self._is_ending = is_ending
+        self._now_ms = now_ms
         self._uncertain_delay_s = uncertain_delay_s
         self._token, self._report = "", Report(inbox.object)
         self._chunk = COLLECTION  # records that the org is asked to write at once
@@ -299,7 +303,8 @@ class Deliverer:
     def _take_answer(self, question: Question, rows: Sequence[Any]) -> None:
         if question.references:
             found = find_references(question.references, rows)
-            point_or_wait(question.works, found, own_object=self._inbox.object, is_waiting=self._is_waiting)
+            own = self._inbox.object
+            point_or_wait(question.works, found, own_object=own, is_waiting=self._is_waiting, now_ms=self._now_ms())
         else:
             self._take_rows(question.works, rows)
 

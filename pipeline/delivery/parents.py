@@ -1,6 +1,5 @@
 """Parents: the records that others point to, whose Ids those need before they are written."""
 
-import time
 from collections.abc import Callable, Iterable, Mapping
 
 from pipeline.delivery.outcome import RetryAt
@@ -19,10 +18,12 @@ def point_or_wait(
     *,
     own_object: str,
     is_waiting: Callable[[str, str], bool],
+    now_ms: int,
 ) -> None:
     """Take the Ids that were looked for, None for no record; what points to one that is on its way waits for it.
 
-    `own_object` is that of the works; `is_waiting` tells whether operations on a record (object, key) wait.
+    `own_object` is that of the works; `is_waiting` tells whether operations on a record (object, key) wait,
+    `now_ms` the Unix time by the clock that they arrived by.
     """
     absent = [reference for reference, record_id in found.items() if record_id is None]
     coming = {one for one in absent if is_waiting(one.object, one.key)}
@@ -30,7 +31,7 @@ def point_or_wait(
         work.found |= found
         # A record that points to itself cannot wait for itself.
         own = (own_object, work.claim.key)
-        waited_s = time.time() - work.claim.arrived_ms / 1000
+        waited_s = (now_ms - work.claim.arrived_ms) / 1000
         may_wait = waited_s < _LONGEST_PARENT_WAIT_S
         if may_wait and any((one.object, one.key) != own for one in coming & work.references()):
             delay_s = _PARENT_DELAY_S if waited_s < _CLOSELY_S else _LATER_PARENT_DELAY_S

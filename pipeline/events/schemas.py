@@ -17,6 +17,7 @@ from uuid import UUID
 from marshmallow import INCLUDE, Schema, ValidationError, fields, validates_schema
 
 from pipeline.errors import InvalidEvent
+from pipeline.events import opt_in
 from pipeline.events.ids import message_id, well_formed
 from pipeline.events.moments import read_moment
 from pipeline.operation import Json
@@ -54,7 +55,9 @@ def validate(event: Any, *, received_ms: int) -> Event:
     schema = _SCHEMAS.get(_type_of(body))
     if schema is None:
         if isinstance(batch := body.get("batch"), list):
-            raise InvalidEvent(f"this is the body of a request with {len(batch):,} events: send each event of its `batch`")
+            raise InvalidEvent(
+                f"this is the body of a request with {len(batch):,} events: send each event of its `batch`"
+            )
         raise InvalidEvent(f"type is missing or unknown; it is one of {', '.join(_SCHEMAS)}")
     try:
         loaded: dict[str, Json] = schema.load(body)
@@ -69,20 +72,8 @@ def validate(event: Any, *, received_ms: int) -> Event:
 
 
 def opted_in(event: Event, *, always: bool = False) -> bool:
-    """Answer whether the event asks to go to Salesforce.
-
-    It does so with `integrations.Salesforce`, at the top or in `context`, being true or an options object. `All: true`
-    does not ask for it. With `always`, every event goes except one that says `Salesforce: false`, or `All: false` and
-    nothing about Salesforce.
-    """
-    context = event.body.get("context")
-    wishes = [event.body.get("integrations"), context.get("integrations") if isinstance(context, dict) else None]
-    said = [wish["Salesforce"] for wish in wishes if isinstance(wish, dict) and "Salesforce" in wish]
-    if any(answer is False for answer in said):
-        return False
-    if any(answer is True or isinstance(answer, dict) for answer in said):
-        return True
-    return always and not any(isinstance(wish, dict) and wish.get("All") is False for wish in wishes)
+    """Answer whether the event asks to go to Salesforce; with `always` it goes unless it says no. See `opt_in`."""
+    return opt_in.opted_in(event.body, always=always)
 
 
 class _Identifier(fields.Field[str | None]):

@@ -11,7 +11,6 @@ Keys below `pipeline:{<Object>}:`; every change is one Lua script, in which the 
 """
 
 import secrets
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, TypeAlias, cast
@@ -244,8 +243,9 @@ class BulkJobs:
         asked = self._redis.pipeline(transaction=False)
         asked.zscore(self._base + "bulk", held.token)
         asked.hget(f"{self._base}bulk:{held.token}", "worker")
-        score, worker = asked.execute()
-        return None if score is None or worker else max(0.0, score / 1000 - time.time())
+        asked.time()
+        score, worker, (seconds, micros) = asked.execute()
+        return None if score is None or worker else max(0.0, score / 1000 - seconds - micros / 1e6)
 
     def keys(self, held: Held) -> list[str]:
         """Return the keys that were given to the job."""

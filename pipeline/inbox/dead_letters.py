@@ -2,7 +2,7 @@
 
 import json
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, cast
 
@@ -14,6 +14,7 @@ from pipeline.operation import decode, read_document
 _receive, _retry, _readmit = Script("receive"), Script("retry"), Script("readmit")
 
 EVENTS = "events"  # where the dead letters stand that never became an operation on an object
+SKIPPED = f"pipeline:{{{EVENTS}}}:skipped"  # hash: why → messages that were skipped
 
 Outcome: TypeAlias = Literal["accepted", "skipped", "rejected"]
 
@@ -22,7 +23,8 @@ Outcome: TypeAlias = Literal["accepted", "skipped", "rejected"]
 class Receipt:
     """What became of one message. A rejected one carries its reason and the whole event.
 
-    Of a skipped one the reason is a word. `planned` are the operations of an accepted one, see `trace.planned_as`.
+    Of a skipped one the reason is one of few, under which it is counted. `planned` are the operations of an accepted
+    one, see `trace.planned_as`.
     """
 
     message_id: str
@@ -73,6 +75,16 @@ def received(redis: Redis) -> dict[str, int]:
     """Messages so far by outcome: accepted, skipped, rejected."""
     read = cast("dict[bytes, bytes]", redis.hgetall(_base(EVENTS) + "counts"))
     return {name.decode(): int(count) for name, count in read.items()}
+
+
+def skipped_by_reason(redis: Redis) -> dict[str, int]:
+    """Messages so far that were skipped, by why: see `events.opt_in`."""
+    return as_counts(cast("dict[bytes, bytes]", redis.hgetall(SKIPPED)))
+
+
+def as_counts(read: Mapping[bytes, bytes]) -> dict[str, int]:
+    """Read a hash of counts, the largest first."""
+    return {name.decode(): int(count) for name, count in sorted(read.items(), key=lambda one: (-int(one[1]), one[0]))}
 
 
 def dead_letters(redis: Redis, object_name: str, *, after: str = "-", most: int = 100) -> list[DeadLetter]:

@@ -19,6 +19,7 @@ for i = 3, #ARGV, 4 do
   if redis.call('SET', base .. 'seen:' .. id, told, 'NX', 'EX', ARGV[1]) then
     new = new + 1
     redis.call('HINCRBY', base .. 'counts', outcome, 1)
+    if outcome == 'skipped' then redis.call('HINCRBY', base .. 'skipped', reason, 1) end
     if event ~= '' then redis.call('XADD', base .. 'dead', '*', 'event', event, 'reason', reason, 'attempts', '0') end
   end
 end

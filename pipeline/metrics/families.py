@@ -55,6 +55,8 @@ def families(figures: Figures) -> Iterator[Metric]:
 def _events(figures: Figures) -> Iterator[Metric]:
     events = {(outcome,): count for outcome, count in figures.snapshot.events.items()}
     yield _counter("events", "Events taken in, by what became of them.", ["outcome"], events)
+    skipped = {(reason,): count for reason, count in figures.snapshot.skipped.items()}
+    yield _counter("skipped_events", "Events that were skipped, by why.", ["reason"], skipped)
     queued = {(queue,): count for queue, count in figures.queued.items()}
     yield _gauges("queue_messages", "Celery messages that no worker has taken from a queue yet.", ["queue"], queued)
 

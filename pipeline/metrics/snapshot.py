@@ -2,12 +2,12 @@
 
 from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 from redis import Redis
 
-from pipeline.inbox.dead_letters import EVENTS
+from pipeline.inbox.dead_letters import EVENTS, SKIPPED, as_counts
 from pipeline.inbox.inbox import objects
 from pipeline.inbox.waiting import Waiting, waiting
 from pipeline.metrics.alive import BEAT, HEARD_WITHIN_S, ROLES, WORKERS
@@ -28,6 +28,7 @@ class Snapshot:
     session_issued_s: float | None
     beat_s: float | None
     workers: Mapping[str, int]  # role → workers heard of lately
+    skipped: Mapping[str, int] = field(default_factory=dict)  # why → messages
 
 
 def look(redis: Redis, object_names: Collection[str] = ()) -> Snapshot:
@@ -44,9 +45,10 @@ def look(redis: Redis, object_names: Collection[str] = ()) -> Snapshot:
     pipe.get(ISSUED_KEY)
     pipe.get(BEAT)
     pipe.zrange(WORKERS, 0, -1, withscores=True)
+    pipe.hgetall(SKIPPED)
     for name in names:
         pipe.hvals(f"pipeline:{{{name}}}:left_out")
-    (seconds, micros), counts, readmitted, rejected, totals, issued, beat, heard, *left_out = pipe.execute()
+    (seconds, micros), counts, readmitted, rejected, totals, issued, beat, heard, skipped, *left_out = pipe.execute()
     return Snapshot(
         at_s=seconds + micros / 1e6,
         events=_events(counts, int(readmitted or 0)),
@@ -57,6 +59,7 @@ def look(redis: Redis, object_names: Collection[str] = ()) -> Snapshot:
         session_issued_s=None if issued is None else int(issued) / 1000,
         beat_s=None if beat is None else float(beat),
         workers=_workers(heard, seconds - HEARD_WITHIN_S),
+        skipped=as_counts(skipped),
     )
 
 

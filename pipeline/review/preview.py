@@ -14,6 +14,7 @@ from pipeline.delivery.org import Org
 from pipeline.delivery.report import Report
 from pipeline.delivery.shape import Shaped, shape
 from pipeline.errors import InvalidEvent
+from pipeline.events.opt_in import in_words, why_not
 from pipeline.events.schemas import opted_in, validate
 from pipeline.events.stamp import stamp
 from pipeline.inbox.claims import Batch, Claim
@@ -143,7 +144,7 @@ class Preview:
         try:
             valid = validate(stamped, received_ms=round(self._received.timestamp() * 1000))
             if not opted_in(valid, always=self._always_enabled):
-                return Seen(valid.type, valid.message_id, "skipped", "it does not ask to go to Salesforce")
+                return Seen(valid.type, valid.message_id, "skipped", _not_asked(valid.body))
             if valid.message_id in self._message_ids:
                 return Seen(valid.type, valid.message_id, "skipped", "a message of this id came before")
             operations = self._planner.plan(valid)
@@ -238,6 +239,11 @@ class Preview:
                     found.add(row["Id"])
         for record_id in (one for ids in unseen.values() for one in ids if one not in found):
             self._dry_org.records[record_id].is_absent = True
+
+
+def _not_asked(body: Mapping[str, Json]) -> str:
+    why = why_not(body)
+    return "it does not ask to go to Salesforce" + ("" if why == "not_opted_in" else f": {in_words(why)}")
 
 
 class _Described:

@@ -216,6 +216,16 @@ class DescribeCache:
         """Name those of the objects that `get` would have to ask the org about."""
         return [name for name in object_names if self._cached(name) is None]
 
+    def older_than(self, age_s: float, object_names: Iterable[str]) -> list[str]:
+        """Return the objects whose describe is older than so many seconds, or is not there."""
+        names = list(dict.fromkeys(object_names))
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.time()
+        for name in names:
+            pipe.hget(_key(name), "fetched_at_s")
+        (now_s, _), *fetched = pipe.execute()
+        return [name for name, at in zip(names, fetched, strict=True) if at is None or now_s - int(at) >= age_s]
+
     def refresh(self, object_names: Iterable[str]) -> None:
         """Ask the org again, by one API call for up to 25 objects. What it does not know is remembered as unknown.
 

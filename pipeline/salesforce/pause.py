@@ -6,7 +6,6 @@ Keys, one hash tag so that a script touches one slot
 """
 
 import json
-import time
 from dataclasses import dataclass
 from importlib import resources
 from typing import Final, Protocol, cast
@@ -110,7 +109,8 @@ class Pause:
 
     def hold(self, object_name: str | None = None, *, reason: str = "") -> bool:
         """Pause by hand: everything, or one object. False where it is paused already, which stays as it is."""
-        held = json.dumps({"since_ms": round(time.time() * 1000), "reason": reason})
+        seconds, micros = self._redis.time()
+        held = json.dumps({"since_ms": seconds * 1000 + micros // 1000, "reason": reason})
         return bool(self._redis.hsetnx(_HELD, object_name or _ALL, held))
 
     def resume(self, object_name: str | None = None) -> bool:

@@ -1,7 +1,8 @@
 """Deliver: woken for one object, bring batches of its waiting operations to the org until nothing is due."""
 
 import time
-from typing import TYPE_CHECKING, Any, Literal
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from celery.utils.log import get_task_logger
 from kombu.exceptions import OperationalError
@@ -30,6 +31,23 @@ _TURN_S = 20.0
 _PATIENCE_S = 1.0
 # Where there is no linger, keys that another deliverer holds are not asked for without a pause.
 _SHORTEST_WAIT_S = 0.05
+DELAY_HEADER: Final = "pipeline-delay-s"
+
+
+def _delayed_by_own_clock(task: Any, app: Any, consumer: Any, **options: Any) -> Any:
+    """Return Celery's strategy, for messages that say how long to wait and not until when."""
+    from celery.worker.strategy import default  # a producer does not load what workers run
+
+    receive = default(task, app, consumer, **options)
+
+    def receive_delayed(message: Any, *arguments: Any, **more: Any) -> Any:
+        delay_s = message.headers.get(DELAY_HEADER)
+        if isinstance(delay_s, int | float):
+            # By this worker's clock, which is the one that Celery compares it with.
+            message.headers["eta"] = (datetime.now(UTC) + timedelta(seconds=delay_s)).isoformat()
+        return receive(message, *arguments, **more)
+
+    return receive_delayed
 
 
 class DeliverTask(PipelineTask):
@@ -41,7 +59,14 @@ class DeliverTask(PipelineTask):
 
 
 # Acknowledged at once and not late: it carries nothing, and whoever sweeps sends another.
-@app.task(name="pipeline.deliver", base=DeliverTask, acks_late=False, time_limit=900, soft_time_limit=880)
+@app.task(
+    name="pipeline.deliver",
+    base=DeliverTask,
+    Strategy=staticmethod(_delayed_by_own_clock),
+    acks_late=False,
+    time_limit=900,
+    soft_time_limit=880,
+)
 def deliver(object_name: str, token: str) -> dict[str, Any]:
     """Deliver what waits for an object; returns the figures of what was done."""
     from pipeline.delivery.report import Report

@@ -118,7 +118,7 @@ def ingest(events: list[Any], runtime: "Runtime") -> None:
 
     Raises RedisError when the state store is out of reach; calling again with the same events is safe.
     """
-    received_ms = time.time_ns() // 1_000_000
+    received_ms = runtime.clock.now_ms()
     receipts: list[Receipt] = []
     operations: list[Operation] = []
     for event in events:
@@ -151,10 +151,15 @@ def append(operations: "Iterable[Operation]", runtime: "Runtime") -> None:
 
 
 def wake(object_name: str, token: str, *, in_s: float | None = None) -> None:
-    """Send the message that starts a deliverer of an object, now or in some seconds (not with RabbitMQ)."""
-    from pipeline.tasks.deliver import deliver
+    """Send the message that starts a deliverer of an object, now or in some seconds (not with RabbitMQ).
 
-    deliver.apply_async((object_name, token), queue=f"salesforce.{object_name}", countdown=in_s)
+    The seconds count from when a worker receives it: Celery's countdown is a time by the clock of whoever sends it,
+    which workers of older versions go by.
+    """
+    from pipeline.tasks.deliver import DELAY_HEADER, deliver
+
+    headers = None if in_s is None else {DELAY_HEADER: in_s}
+    deliver.apply_async((object_name, token), queue=f"salesforce.{object_name}", countdown=in_s, headers=headers)
 
 
 def queued(queue: str = INGEST_QUEUE) -> int:
@@ -174,6 +179,7 @@ def queued(queue: str = INGEST_QUEUE) -> int:
 def plan(event: Any, received_ms: int, runtime: "Runtime") -> "tuple[Receipt, list[Operation]]":
     """Say what an event means: its receipt, and its operations, none unless it is accepted."""
     from pipeline.errors import InvalidEvent
+    from pipeline.events.opt_in import why_not
     from pipeline.events.schemas import opted_in, validate
     from pipeline.inbox.dead_letters import Receipt
     from pipeline.inbox.trace import planned_as
@@ -181,7 +187,7 @@ def plan(event: Any, received_ms: int, runtime: "Runtime") -> "tuple[Receipt, li
     try:
         valid = validate(event, received_ms=received_ms)
         if not opted_in(valid, always=runtime.settings.destination.always_enabled):
-            return Receipt(valid.message_id, "skipped", "not_opted_in"), []
+            return Receipt(valid.message_id, "skipped", why_not(valid.body)), []
         operations = runtime.planner.plan(valid)
     except InvalidEvent as invalid:
         return Receipt(_id_of(event), "rejected", str(invalid), event), []

@@ -1,6 +1,5 @@
 """Retry: dead letters on their way again, operations as they are and rejected events from the beginning."""
 
-import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ def retry_all(letters: "Iterable[DeadLetter]", runtime: "Runtime") -> Retried:
     """Put on their way again the letters there are now: one that is refused anew meanwhile is not retried again."""
     from pipeline.inbox.chosen_letters import chunks
 
-    now_ms = time.time_ns() // 1_000_000
+    now_ms = runtime.clock.now_ms()
     done = Retried()
     for chunk in chunks(letter for letter in letters if letter.time_ms <= now_ms):
         part = retry_letters(chunk, runtime)
@@ -53,7 +52,8 @@ def _retry_event(letter: "DeadLetter", runtime: "Runtime", done: Retried) -> Non
     from pipeline.inbox.dead_letters import readmit
     from pipeline.tasks.ingest import append, plan
 
-    receipt, operations = plan(letter.event, time.time_ns() // 1_000_000, runtime)
+    # It arrived when it was refused: what it says of later than that it does not know.
+    receipt, operations = plan(letter.event, letter.time_ms, runtime)
     if receipt.outcome == "rejected":
         done.refused += 1
         return

@@ -1,7 +1,7 @@
 """Everything a worker process holds: made once per process, in one place, from the environment."""
 
 import os
-from functools import cache
+from functools import cache, cached_property
 
 from celery.utils.log import get_task_logger
 from redis import Redis
@@ -19,7 +19,7 @@ from pipeline.salesforce.session import SessionStore
 from pipeline.salesforce.transport import Transport
 from pipeline.schema import check_schema
 from pipeline.settings import Settings, load_settings
-from pipeline.state_store import connect
+from pipeline.state_store import ServerClock, connect
 
 log = get_task_logger(__name__)
 
@@ -64,6 +64,11 @@ class Runtime:
         )
         self._inboxes: dict[str, Inbox] = {}
         self._said: dict[str, str] = {}
+
+    @cached_property
+    def clock(self) -> ServerClock:
+        """Return the clock by which times are compared."""
+        return ServerClock(self.redis)
 
     def inbox(self, object_name: str) -> Inbox:
         """Return the inboxes of an object."""

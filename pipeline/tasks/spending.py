@@ -48,6 +48,7 @@ def spending(
             "may_spend": lambda: done.calls < taken or runtime.gate.spend_one(inbox.object),
             "is_waiting": lambda other, key: runtime.inbox(other).holds(key),
             "is_ending": is_draining,
+            "now_ms": runtime.clock.now_ms,
             # A write whose answer was lost is given the time that an answer is waited for.
             "uncertain_delay_s": runtime.settings.destination.salesforce.timeout,
             "interruptions": (SoftTimeLimitExceeded, RedisError),

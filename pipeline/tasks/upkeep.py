@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 from pipeline.app import app
 from pipeline.errors import PipelineError
 from pipeline.logs import without_values
-from pipeline.metrics.alive import roles_of, worker_ends, worker_is_alive
+from pipeline.metrics.alive import roles_of, skew_in_words, worker_ends, worker_is_alive
 from pipeline.metrics.history import sample
 from pipeline.redis_faults import in_words
 from pipeline.schema import NewerState
@@ -30,19 +30,26 @@ log = get_task_logger(__name__)
 _SWEEP_EVERY_S = 2.0
 _EXIT_MISCONFIGURED = 2  # as the commands
 _SAMPLE_EVERY_S = 60.0
+# Beat asks for it twice as seldom. Where several of its messages have waited for a worker, one is enough; Celery's
+# `expires` would compare the clocks of two machines.
+_RENEW_AFTER_S = 900.0
 
 
 @app.task(name="pipeline.renew_session", base=PipelineTask)
 def renew_session() -> None:
-    """Log in anew, so that no delivery meets an expired session. A login is no API call."""
-    _report("the session was not renewed", _runtime().session.renew_now)
+    """Log in anew, so that no delivery meets an expired session, unless that was done lately. It is no API call."""
+    session = _runtime().session
+    age_s = session.age_s()
+    if age_s is None or age_s >= _RENEW_AFTER_S:
+        _report("the session was not renewed", session.renew_now)
 
 
 @app.task(name="pipeline.refresh_describe", base=PipelineTask)
 def refresh_describe() -> None:
-    """Describe every configured object again. Costs one API call."""
+    """Describe every configured object again that was not lately. Costs one API call."""
     held = _runtime()
-    _report("the describe cache was not refreshed", lambda: held.describes.refresh(held.settings.destination.objects))
+    names = held.describes.older_than(_RENEW_AFTER_S, held.settings.destination.objects)
+    _report("the describe cache was not refreshed", lambda: held.describes.refresh(names))
 
 
 @app.task(name="pipeline.sync_quota", base=PipelineTask)
@@ -91,7 +98,8 @@ class Sweeper(StartStopStep):
     def __init__(self, parent: Any, **options: Any) -> None:
         super().__init__(parent, **options)
         self._entry: Any = None
-        self._sampled = 0.0  # the minute of the last sample
+        self._sampled = -1.0  # the minute of the last sample
+        self._skew_s = 0.0
 
     def start(self, parent: Any) -> None:
         """Begin to sweep; what made delivery wait may be mended, now that a worker starts.
@@ -106,8 +114,8 @@ class Sweeper(StartStopStep):
         node, roles = parent.hostname, roles_of(parent.app.amqp.queues.consume_from)
 
         def measure() -> None:
-            worker_is_alive(_runtime().redis, node, roles)
-            minute = time.time() // _SAMPLE_EVERY_S
+            self._tell_skew(worker_is_alive(_runtime().redis, node, roles))
+            minute = time.monotonic() // _SAMPLE_EVERY_S
             if minute != self._sampled:
                 sample(_runtime().redis)
                 self._sampled = minute
@@ -124,6 +132,14 @@ class Sweeper(StartStopStep):
 
         tell()
         self._entry = parent.timer.call_repeatedly(_SWEEP_EVERY_S, sweep)
+
+    def _tell_skew(self, skew_s: float) -> None:
+        """Log that this machine's clock is wrong, when that begins and when it ends."""
+        if skew_s and not self._skew_s:
+            log.warning("%s", skew_in_words("this machine's clock", skew_s))
+        elif self._skew_s and not skew_s:
+            log.warning("this machine's clock agrees with that of Redis again")
+        self._skew_s = skew_s
 
     def stop(self, parent: Any) -> None:
         """Sweep no more."""

@@ -76,7 +76,11 @@ def test_the_status_of_a_new_system_is_all_zero_and_says_what_is_not_known() -> 
         "left_out",
         "paused_objects",
         "unreadable",
+        "events",
+        "clock_skew_s",
     }
+    assert shown["clock_skew_s"] == {}
+    assert shown["events"] == {"accepted": 0, "skipped": 0, "rejected": 0, "skipped_by_reason": {}}
     assert set(shown["backlog"]) == {"events", "Account", "Contact", "Lead"}
     assert not any(shown["backlog"].values())
     assert set(shown["quota"]) == {"limit", "used", "budget_left"}
@@ -95,6 +99,23 @@ def test_the_status_counts_what_waits_where(redis_client: Redis) -> None:
     assert shown["dead_letters"] == {"events": 0, "Account": 0, "Contact": 0, "Lead": 1}
     assert 0 <= shown["oldest_event_age_s"]["Lead"] < 60
     assert pipeline("status").exit_code == 0
+
+
+def test_the_status_tells_why_events_were_skipped(redis_client: Redis) -> None:
+    near = 'near miss: "Salesforce (Actions)": true'
+    receive(redis_client, [Receipt("m1", "skipped", near), Receipt("m2", "skipped", near), Receipt("m3", "accepted")])
+    receive(redis_client, [Receipt("m4", "skipped", "all_is_true")])
+    assert read("status", "--json")["events"] == {
+        "accepted": 1,
+        "skipped": 3,
+        "rejected": 0,
+        "skipped_by_reason": {near: 2, "all_is_true": 1},
+    }
+    told = pipeline("status").output
+    assert (
+        'skipped: 2 events: it says `"Salesforce (Actions)": true`, and only `"Salesforce": true` asks for it' in told
+    )
+    assert "skipped: 1 event: it says `All: true`" in told
 
 
 def test_the_status_counts_what_is_no_message(redis_client: Redis) -> None:

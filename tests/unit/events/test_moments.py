@@ -1,4 +1,4 @@
-"""Which times are read, and which of an event's times counts: the tables of docs/mapping.md, and what they leave out."""
+"""Which times are read, and which of an event's times counts: the tables of docs/mapping.md, and their edges."""
 
 import itertools
 import re
@@ -52,20 +52,22 @@ def test_every_way_of_the_table_is_the_same_moment(written: str) -> None:
 
 
 def test_the_table_has_what_it_promises() -> None:
-    assert len(WAYS) > 25  # noqa: PLR2004  (so that an empty table is noticed)
+    assert len(WAYS) > 25
 
 
 @pytest.mark.parametrize("states", itertools.product(WRITTEN, repeat=4), ids=" ".join)
 def test_one_row_says_which_of_the_times_counts(states: tuple[str, ...]) -> None:
     rows = table("`timestamp` | `originalTimestamp`")
     fitting = [
-        row[4] for row in rows if all(said == "any" or state in said.split(", ") for state, said in zip(states, row))
+        row[4]
+        for row in rows
+        if all(said == "any" or state in said.split(", ") for state, said in zip(states, row[:4], strict=True))
     ]
     assert len(fitting) == 1
     event = {name: WRITTEN[state][name] for state, name in zip(states, NAMES, strict=True)}
 
     if fitting == ["refused"]:
-        with pytest.raises(InvalidEvent, match="has a wrong (timestamp|originalTimestamp)"):
+        with pytest.raises(InvalidEvent, match=r"has a wrong (timestamp|originalTimestamp)"):
             validate({"type": "page", **event}, received_ms=ARRIVAL_MS)
     else:
         assert validate({"type": "page", **event}, received_ms=ARRIVAL_MS).time_ms == TIMES[fitting[0]]
@@ -109,9 +111,15 @@ def test_the_edges_of_what_is_read(written: Any, ms: int) -> None:
     [
         *("", "yesterday", "now", "03/10/2024", "10.03.2024", "2024", "2024-03", "12:30", "2024-03-10T", "T02:30:00Z"),
         *("20240310023000", "171003780012", "0000-00-00 00:00:00", "10000-01-01", "2023-366", "2024-000", "1" * 40),
-        *("2024-02-30T00:00:00Z", "2024-03-10T25:00Z", "2024-03-10T24:00:01Z", "2024-03-10T02:60Z", "2024-13-01t00:00Z"),
-        *("2024-03-10T02:30:61Z", "2024-03-10T02:30Z+24:00", "+002024-02-30T00:00Z", "+012024-02-30T00:00Z", "30 Feb 2024"),
-        *("Foo 10 2024 02:30:00", "2024-03-10T02:30:00." + "1" * 5000 + "z", "\u0661" * 10),
+        *(
+            "2024-02-30T00:00:00Z",
+            "2024-03-10T25:00Z",
+            "2024-03-10T24:00:01Z",
+            "2024-03-10T02:60Z",
+            "2024-13-01t00:00Z",
+        ),
+        *("2024-03-10T02:30:61Z", "2024-03-10T02:30Z+24:00", "+002024-02-30T00:00Z", "+012024-02-30T00:00Z"),
+        *("30 Feb 2024", "Foo 10 2024 02:30:00", "2024-03-10T02:30:00." + "1" * 5000 + "z", "\u0661" * 10),
         *(None, True, False, [], {}, {"seconds": 1}, 1e25, -1e25, float("nan"), float("inf"), 10**5000),
     ],
     ids=lambda written: repr(written)[:40] if not isinstance(written, int) or isinstance(written, bool) else "a number",
@@ -133,7 +141,7 @@ def test_every_moment_is_read_however_it_is_written(moment: datetime, way: str) 
         "basic": f"{exact.year:04}" + exact.strftime("%m%dT%H%M%S.%f%z"),
         "lower": exact.isoformat(timespec="milliseconds").lower(),
         "spaced": exact.isoformat(" ", timespec="milliseconds").replace("+", " +"),
-        "unix": ms / 1000,
+        "unix": ms / 1000 if exact.year in range(1974, 5138) else exact.isoformat(),
     }
     assert read_moment(written[way]) == ms
 

@@ -115,6 +115,13 @@ def test_no_count_falls_when_a_rejected_event_is_taken_in_after_all(redis: Redis
     assert shown["pipeline_dead_letters", "events"] == 0
 
 
+def test_skipped_events_are_counted_by_why(redis: Redis) -> None:
+    receive(redis, [Receipt("m1", "skipped", 'near miss: "SFDC": true'), Receipt("m2", "skipped", "no_rule")])
+    shown = scrape(redis)
+    assert shown["pipeline_skipped_events_total", 'near miss: "SFDC": true'] == 1
+    assert shown["pipeline_skipped_events_total", "no_rule"] == 1
+
+
 def test_pauses_are_shown_with_their_cause_and_without_their_reason(redis: Redis) -> None:
     pause = Pause(redis)
     pause.hold("Lead", reason="ask ada@example.com")
