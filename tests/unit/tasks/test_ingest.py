@@ -12,9 +12,11 @@ from redis.exceptions import OutOfMemoryError, ReadOnlyError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from pipeline.errors import ConfigurationError
-from pipeline.inbox.dead_letters import dead_letters, received
+from pipeline.inbox.dead_letters import Receipt, dead_letters, receive, received
 from pipeline.settings import load_settings
+from pipeline.state_store import ServerClock
 from pipeline.tasks import ingest, runtime
+from pipeline.tasks.retry import retry_all
 
 EVENTS = [{"type": "identify", "userId": "u", "messageId": f"m{number}"} for number in range(2)]
 
@@ -102,3 +104,18 @@ def test_a_message_that_cannot_be_read_after_all_becomes_a_dead_letter(redis: Re
     ingest.take_in([(body, "application/json", "utf-8")])
     (letter,) = dead_letters(redis, "events")
     assert str(letter.event).startswith("{")
+
+
+def test_an_event_that_is_retried_arrived_when_it_was_refused(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    receive(redis, [Receipt("m1", "rejected", "no email", {"type": "identify", "timestamp": "2999-01-01T00:00:00Z"})])
+    (letter,) = dead_letters(redis, "events")
+    arrived: list[int] = []
+
+    def plan(event: Any, received_ms: int, _: Any) -> Any:
+        arrived.append(received_ms)
+        return Receipt("m1", "rejected", "no email", event), []
+
+    monkeypatch.setattr("pipeline.tasks.ingest.plan", plan)
+    monkeypatch.setattr(ServerClock, "now_ms", lambda _: letter.time_ms + 86_400_000)
+    retry_all([letter], runtime.runtime())
+    assert arrived == [letter.time_ms]
