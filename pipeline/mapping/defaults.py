@@ -1,11 +1,12 @@
 """The default mappings: which trait of an identify or group event lands in which field.
 
-Known traits are found whatever their case and separators; what is not known travels under its own name and finds its
-field at delivery, by the org's describe as it is then. Source: the documentation of the classic destination.
+Known traits are found whatever their case and separators; what is not known, or of a kind that no field holds, travels
+under its own name and finds its field at delivery, by the org's describe as it is then, or is counted there as left
+out. Source: the documentation of the classic destination.
 """
 
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -16,6 +17,7 @@ PLACEHOLDER: Final = "n/a"  # what the classic destination writes where Salesfor
 
 # Field → the traits that give it, the first that holds a value wins. Folded as `_folded` does; `company.` and
 # `address.` stand for the keys of those objects, and a trailing `[]` for the first of a list.
+_POSTAL_CODE: Final = ("address.postalcode", "address.zip", "address.postcode")
 _PERSON: Final[Mapping[str, tuple[str, ...]]] = {
     "FirstName": ("firstname",),
     "LastName": ("lastname",),
@@ -39,7 +41,7 @@ LEAD: Final[Mapping[str, tuple[str, ...]]] = {
     "Street": ("address.street", "street"),
     "City": ("address.city", "city"),
     "State": ("address.state", "state"),
-    "PostalCode": ("address.postalcode", "postalcode"),
+    "PostalCode": (*_POSTAL_CODE, "postalcode"),
     "Country": ("address.country", "country"),
 }
 CONTACT: Final[Mapping[str, tuple[str, ...]]] = {
@@ -50,7 +52,7 @@ CONTACT: Final[Mapping[str, tuple[str, ...]]] = {
     "MailingStreet": ("address.street", "street"),
     "MailingCity": ("address.city", "city"),
     "MailingState": ("address.state", "state"),
-    "MailingPostalCode": ("address.postalcode", "postalcode"),
+    "MailingPostalCode": (*_POSTAL_CODE, "postalcode"),
     "MailingCountry": ("address.country", "country"),
 }
 _ACCOUNT: Final[Mapping[str, tuple[str, ...]]] = {
@@ -69,6 +71,8 @@ _ACCOUNT: Final[Mapping[str, tuple[str, ...]]] = {
     "Ownership": ("ownership",),
     "Sic": ("sic",),
 }
+_INNER: Final = ("value", "number", "url")
+_NAMES_A_RECORD: Final = frozenset({"company.id"})  # for lookups and matches: nothing that a field is to hold
 _ADDRESS_PARTS: Final = ("Street", "City", "State", "PostalCode", "Country")
 _ADDRESSES: Final = {"billing": ("Billing",), "shipping": ("Shipping",), "both": ("Billing", "Shipping")}
 
@@ -78,7 +82,23 @@ def account_fields(address: str) -> dict[str, tuple[str, ...]]:
     table = dict(_ACCOUNT)
     for kind in _ADDRESSES[address]:
         table |= {f"{kind}{part}": (f"address.{part.lower()}", part.lower()) for part in _ADDRESS_PARTS}
+        table[f"{kind}PostalCode"] = (*_POSTAL_CODE, "postalcode")
     return table
+
+
+def traits_of(event: Mapping[str, Json]) -> Mapping[str, Json]:
+    """Return the traits of an identify: its own, and where these lack one, that of `context.traits`.
+
+    RudderStack's SDKs keep the traits of an identify there. Of a group event `context.traits` are the person's, and not
+    the company's, so they are not asked.
+    """
+    own, context = event.get("traits"), event.get("context")
+    own = own if isinstance(own, dict) else {}
+    others = context.get("traits") if isinstance(context, dict) else None
+    if not isinstance(others, dict):
+        return own
+    lacking = {name: value for name, value in others.items() if is_blank(own.get(name))}
+    return {**own, **lacking} if lacking else own
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,16 +118,36 @@ class DefaultMapping:
     keep_nulls: bool = False
     _objects: frozenset[str] = field(init=False)
     _known: frozenset[str] = field(init=False)
+    _heads: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
-        """Note which names are known, and which of them may hold an object."""
+        """Note which names are known, and which of them may hold an object or a list."""
         names = {name for names in self.table.values() for name in names} | ({"name"} if self.splits_name else set())
+        heads = frozenset(name.partition(".")[0].removesuffix("[]") for name in names)
         object.__setattr__(self, "_known", frozenset(names))
+        object.__setattr__(self, "_heads", heads)
         object.__setattr__(self, "_objects", frozenset(name.partition(".")[0] for name in names if "." in name))
 
     def map(self, traits: Mapping[str, Json]) -> Mapped:
         """Sort traits into fields and custom traits. Blank values and objects where a value belongs are missing."""
-        known, custom = self._sort(traits)
+        sorted_ = _Sorted()
+        for name, value in traits.items():
+            folded = _folded(name)
+            if isinstance(value, dict | list) and folded in self._heads:
+                self._take_apart(name, value, sorted_)
+            elif folded in self._known:
+                sorted_.note(folded, value)
+            elif value is not None or self.keep_nulls:
+                sorted_.custom[name] = value
+        known, fields = sorted_.known, self._fields(sorted_.known)
+        if self.splits_name:
+            _split_name(known.get("name"), fields)
+        for name, (source, value) in sorted_.unfit.items():
+            if not any(source in sources and fields.get(field) is not None for field, sources in self.table.items()):
+                sorted_.custom[name] = value
+        return Mapped(fields, sorted_.custom)
+
+    def _fields(self, known: Mapping[str, Json]) -> dict[str, Json]:
         fields: dict[str, Json] = {}
         for name, sources in self.table.items():
             for source in sources:
@@ -118,31 +158,72 @@ class DefaultMapping:
                         break
                     if self.keep_nulls:
                         fields[name] = None
-        if self.splits_name:
-            _split_name(known.get("name"), fields)
-        return Mapped(fields, custom)
+        return fields
 
-    def _sort(self, traits: Mapping[str, Json]) -> tuple[dict[str, Json], dict[str, Json]]:
-        known: dict[str, Json] = {}
-        custom: dict[str, Json] = {}
-        for name, value in traits.items():
-            folded = _folded(name)
-            if isinstance(value, dict) and folded in self._objects:
-                self._note(known, ((f"{folded}.{_folded(key)}", part) for key, part in value.items()))
-            elif isinstance(value, list) and (first := f"{folded}[]") in self._known:
-                self._note(known, ((first, part) for part in value))
-            elif folded in self._known:
-                self._note(known, ((folded, value),))
-            elif value is not None or self.keep_nulls:
-                custom[name] = value
-        return known, custom
+    def _take_apart(self, name: str, value: dict[str, Json] | list[Json], sorted_: "_Sorted") -> None:
+        """Take what the table names of an object or a list; parts it does not name are custom, as `address.region`."""
+        folded = _folded(name)
+        if isinstance(value, list) and (first := f"{folded}[]") in self._known:
+            sorted_.note_first(name, first, value)
+            return
+        only = _only(value, folded)
+        if not isinstance(only, dict) or folded not in self._objects:
+            sorted_.note_as(name, folded, only, value)
+            return
+        for key, part in only.items():
+            of = f"{folded}.{_folded(key)}"
+            if of in self._known:
+                sorted_.note_as(f"{name}.{key}", of, _only(part, of), part)
+            elif of not in _NAMES_A_RECORD and not _is_empty(part):
+                sorted_.custom[f"{name}.{key}"] = part
 
-    def _note(self, known: dict[str, Json], named: Iterable[tuple[str, Json]]) -> None:
-        for name, value in named:
-            if name in self._known and known.get(name) is None:
-                kept = _scalar(value)
-                if kept is not None or value is None:
-                    known[name] = kept
+
+@dataclass(slots=True)
+class _Sorted:
+    """The traits of an event: those with a place in the table by their folded names, the others by their own.
+
+    `unfit` are those with a place that are of a kind which no field holds: name → folded name and value.
+    """
+
+    known: dict[str, Json] = field(default_factory=dict)
+    custom: dict[str, Json] = field(default_factory=dict)
+    unfit: dict[str, tuple[str, Json]] = field(default_factory=dict)
+
+    def note(self, folded: str, value: Json) -> None:
+        """Take the value of a known trait, unless it has one."""
+        if self.known.get(folded) is None:
+            kept = _scalar(value)
+            if kept is not None or value is None:
+                self.known[folded] = kept
+
+    def note_as(self, name: str, folded: str, only: Json, given: Json) -> None:
+        """Take a value out of what was given, or all of it as unfit."""
+        if not isinstance(only, dict | list):
+            self.note(folded, only)
+        elif only:
+            self.unfit[name] = folded, given
+
+    def note_first(self, name: str, folded: str, entries: list[Json]) -> None:
+        """Take the first entry that holds a value."""
+        found = next((one for entry in entries if (one := _scalar(_inner(entry))) is not None), None)
+        if found is not None:
+            self.note(folded, found)
+        elif not all(map(_is_empty, entries)):
+            self.unfit[name] = folded, entries
+
+
+def _only(value: Json, folded: str) -> Json:
+    """Return the element of a list of one, and anything else as it is, an email too: it says whose record it is."""
+    return value[0] if isinstance(value, list) and len(value) == 1 and folded != "email" else value
+
+
+def _inner(entry: Json) -> Json:
+    """Return the value of an entry of a list, which may be an object around it, as in SCIM and Google's contacts."""
+    return next((entry[key] for key in _INNER if key in entry), entry) if isinstance(entry, dict) else entry
+
+
+def _is_empty(value: Json) -> bool:
+    return is_blank(value) or value in ([], {})
 
 
 def email_of(fields: Mapping[str, Json], user_id: Json) -> str | None:

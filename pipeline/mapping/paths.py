@@ -1,7 +1,8 @@
 r"""Dotted paths: how destination.yaml points into an event.
 
 `traits.address.city`, `properties.products[0].name` (or `.0.`; `[-1]` is the last), and `properties.unit\.price` for a
-key that holds a dot. A backslash takes the next character as it is.
+key that holds a dot. A backslash takes the next character as it is. What `traits` lacks is looked for in
+`context.traits`, where RudderStack's SDKs keep it, but for group events: there these are another's.
 """
 
 import re
@@ -48,15 +49,27 @@ def compile_path(text: str) -> Getter:
         only = str(steps[0])
         return lambda event: event.get(only, MISSING)
 
+    if steps[0] != "traits":
+        return lambda event: _walk(event, steps)
+    others = ("context", *steps)
+
     def get(event: Mapping[str, Json]) -> Found:
-        found: Found = dict(event) if not isinstance(event, dict) else event
-        for step in steps:
-            found = _step(found, step)
-            if found is MISSING:
-                break
+        found = _walk(event, steps)
+        if (found is MISSING or found is None or found == "") and event.get("type") != "group":
+            other = _walk(event, others)
+            return found if other is MISSING else other
         return found
 
     return get
+
+
+def _walk(event: Mapping[str, Json], steps: tuple[str | int, ...]) -> Found:
+    found: Found = dict(event) if not isinstance(event, dict) else event
+    for step in steps:
+        found = _step(found, step)
+        if found is MISSING:
+            break
+    return found
 
 
 def _step(found: Found, step: str | int) -> Found:

@@ -7,7 +7,7 @@ from typing import Final, Protocol, TypeAlias, cast
 from pipeline.destination import Action, Destination, Group, Identify, Rule
 from pipeline.errors import InvalidEvent
 from pipeline.mapping.actions import Predicate, compile_filter
-from pipeline.mapping.defaults import CONTACT, LEAD, PLACEHOLDER, DefaultMapping, account_fields, email_of
+from pipeline.mapping.defaults import CONTACT, LEAD, PLACEHOLDER, DefaultMapping, account_fields, email_of, traits_of
 from pipeline.mapping.values import compile_values, static_options
 from pipeline.operation import Json, Operation, Verb
 from pipeline.options import Lookup
@@ -160,8 +160,7 @@ def _compile_identify(rule: Identify) -> CompiledRule:
     placeholders_always = rule.placeholders == "always"
 
     def draft(event: Mapping[str, Json]) -> Draft:
-        traits = event.get("traits")
-        mapped = mapping.map(traits if isinstance(traits, dict) else {})
+        mapped = mapping.map(traits_of(event))
         fields = mapped.fields
         email = email_of(fields, event.get("userId"))
         if email is None:

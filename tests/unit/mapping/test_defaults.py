@@ -1,6 +1,8 @@
 """Which trait lands in which field by default."""
 
+import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,9 +11,11 @@ from hypothesis import strategies as st
 
 from pipeline.destination import Destination, Group, Identify, Value
 from pipeline.errors import InvalidEvent
-from pipeline.events.schemas import Event
+from pipeline.events.schemas import Event, validate
 from pipeline.mapping.plan import compile_plan
 from pipeline.operation import Operation, decode, encode
+
+CAPTURED = Path(__file__).parents[2] / "data" / "sdk"
 
 
 def event(kind: str, **body: Any) -> Event:
@@ -91,6 +95,20 @@ def test_a_known_trait_of_a_person_has_its_field_on_lead(trait: str, field: str)
         ({"title": False}, "Title", False),
         ({"title": "  Dr  "}, "Title", "Dr"),
         ({"title": {"a": 1}, "position": "VP"}, "Title", "VP"),
+        ({"company": ["Acme"]}, "Company", "Acme"),
+        ({"company": [{"name": "Acme"}]}, "Company", "Acme"),
+        ({"company": {"name": ["Acme"]}}, "Company", "Acme"),
+        ({"company": {"id": 7, "name": "Acme"}}, "Company", "Acme"),
+        ({"title": ["VP"]}, "Title", "VP"),
+        ({"address": [{"city": "Rome"}]}, "City", "Rome"),
+        ({"address": [], "city": "Rome"}, "City", "Rome"),
+        ({"address": {"city": []}, "city": "Rome"}, "City", "Rome"),
+        ({"address": {"zip": 94115}}, "PostalCode", 94115),
+        ({"address": {"postcode": "W1"}}, "PostalCode", "W1"),
+        ({"address": {"postal_code": "W1", "zip": "W2"}}, "PostalCode", "W1"),
+        ({"phones": [{"type": "work", "value": "1"}]}, "Phone", "1"),
+        ({"phones": [{"type": "work"}, {"number": 2}]}, "Phone", 2),
+        ({"websites": [{"url": "https://a.example"}]}, "Website", "https://a.example"),
     ],
 )
 def test_known_traits_come_in_several_forms(traits: dict[str, Any], field: str, value: Any) -> None:
@@ -367,3 +385,86 @@ def test_planning_twice_plans_the_same(traits: dict[str, Any]) -> None:
     happened = event("identify", traits={**traits, "email": "ada@example.com"})
 
     assert planner.plan(happened) == planner.plan(replace(happened))
+
+
+@pytest.mark.parametrize(
+    ("traits", "left"),
+    [
+        ({"address": {"region": "RI", "line1": "x"}}, {"address.region": "RI", "address.line1": "x"}),
+        ({"company": {"plan": "pro", "tags": [1]}}, {"company.plan": "pro", "company.tags": [1]}),
+        ({"company": {"name": {"en": "Acme"}}}, {"company.name": {"en": "Acme"}}),
+        ({"company": ["Acme", "Other"]}, {"company": ["Acme", "Other"]}),
+        ({"address": ["Main St", "Springfield"]}, {"address": ["Main St", "Springfield"]}),
+        ({"address": "1 Main St"}, {"address": "1 Main St"}),
+        ({"address": {"street": ["1 Main St", "Apt 2"]}}, {"address.street": ["1 Main St", "Apt 2"]}),
+        ({"name": {"first": "Ada"}}, {"name": {"first": "Ada"}}),
+        ({"phones": [{"type": "work"}]}, {"phones": [{"type": "work"}]}),
+        ({"phones": {"work": "1"}}, {"phones": {"work": "1"}}),
+        ({"firstName": {"a": 1}, "first_name": "Ada"}, {}),  # the field has its value
+        ({"address": {"region": None, "city": " ", "line1": []}, "phones": [], "company": {}, "title": []}, {}),
+        ({"company": {"id": 7}}, {}),
+    ],
+)
+def test_what_the_table_cannot_take_goes_on_as_a_custom_trait(traits: dict[str, Any], left: dict[str, Any]) -> None:
+    assert identify(**traits).traits == left
+
+
+def test_an_account_takes_the_same_parts_and_passes_on_the_same_rest() -> None:
+    operation = group(name=["Acme"], address={"zip": "1", "region": "RI"}, phone={"a": 1})
+    assert operation.fields["Name"] == "Acme"
+    assert operation.fields["BillingPostalCode"] == "1"
+    assert operation.traits == {"address.region": "RI", "phone": {"a": 1}}
+
+
+def test_an_empty_list_clears_nothing() -> None:
+    operation = identify(Identify(clear_nulls=True), title=[], phone=None, address={"city": None, "state": []})
+    assert (operation.fields["Phone"], operation.fields["City"]) == (None, None)
+    assert not {"Title", "State"} & operation.fields.keys()
+
+
+class TestTraitsInTheContext:
+    """RudderStack's SDKs keep the traits of an identify in `context.traits`."""
+
+    @staticmethod
+    def planned(**event: Any) -> Operation:
+        body = {"type": "identify", "userId": "u1", "messageId": "m1", **event}
+        (operation,) = compile_plan(Destination()).plan(validate(body, received_ms=1))
+        return operation
+
+    @pytest.mark.parametrize("traits", [None, {}, [], {"email": None}, {"email": " "}])
+    def test_they_are_taken_where_traits_lack_them(self, traits: Any) -> None:
+        operation = self.planned(traits=traits, context={"traits": {"email": "a@example.com", "plan": "pro"}})
+        assert operation.match == {"Email": "a@example.com"}
+        assert operation.traits == {"plan": "pro"}
+
+    def test_an_own_trait_wins_in_whatever_spelling(self) -> None:
+        context = {"traits": {"firstName": "Old", "email": "old@example.com", "lastName": "L", "plan": "old"}}
+        operation = self.planned(traits={"first_name": "New", "email": "a@example.com", "plan": False}, context=context)
+        assert operation.fields["FirstName"] == "New"
+        assert operation.fields["LastName"] == "L"
+        assert operation.match == {"Email": "a@example.com"}
+        assert operation.traits == {"plan": False}
+
+    def test_those_of_a_group_event_are_the_person_s(self) -> None:
+        event = {"type": "group", "groupId": "g1", "context": {"traits": {"name": "Ada", "phone": "1"}}}
+        assert self.planned(**event).fields == {"AccountNumber": "g1"}
+
+    @pytest.mark.parametrize("context", [None, [], {"traits": []}, {"traits": "x"}, {"traits": None}])
+    def test_a_context_without_any_changes_nothing(self, context: Any) -> None:
+        assert self.planned(traits={"email": "a@example.com"}, context=context).match == {"Email": "a@example.com"}
+
+
+@pytest.mark.parametrize("file", sorted(CAPTURED.glob("*.jsonl")), ids=lambda file: file.stem)
+def test_every_event_that_sdks_sent_is_read_and_every_email_is_found(file: Path) -> None:
+    """What the SDKs put on the wire, captured in November 2026, but for what is too large or no JSON; the version stands in the name."""
+    events = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    emails = 0
+    for one in events:
+        valid = validate(one, received_ms=2_000_000_000_000)
+        email = (one.get("traits") or {}).get("email") or one.get("context", {}).get("traits", {}).get("email")
+        if one["type"] == "identify" and email:
+            emails += 1
+            assert plan_one(valid).match == {"Email": email}
+        elif one["type"] == "group":
+            assert plan_one(valid).match == {"AccountNumber": str(one["groupId"])}
+    assert emails

@@ -72,3 +72,21 @@ def test_any_key_can_be_written_with_escapes(keys: list[str]) -> None:
         event = {key: event}
 
     assert compile_path(path)(event) == "found"
+
+
+@pytest.mark.parametrize(
+    ("event", "found"),
+    [
+        ({"type": "identify", "traits": {"a": 1}, "context": {"traits": {"a": 2}}}, 1),
+        ({"type": "identify", "traits": {"b": 1}, "context": {"traits": {"a": 2}}}, 2),
+        ({"type": "identify", "traits": {"a": None}, "context": {"traits": {"a": 2}}}, 2),
+        ({"type": "identify", "traits": {"a": ""}, "context": {"traits": {"a": 2}}}, 2),
+        ({"type": "identify", "traits": {"a": False}, "context": {"traits": {"a": 2}}}, False),
+        ({"type": "identify", "traits": {"a": None}, "context": {"traits": {}}}, None),
+        ({"type": "track", "context": {"traits": {"a": 2}}}, 2),
+        ({"type": "identify", "traits": {}}, MISSING),
+        ({"type": "group", "traits": {}, "context": {"traits": {"a": 2}}}, MISSING),  # the person's
+    ],
+)
+def test_a_trait_that_traits_lack_is_looked_for_in_the_context(event: dict[str, Any], found: Any) -> None:
+    assert compile_path("traits.a")(event) is found or compile_path("traits.a")(event) == found
