@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
+from pipeline.cli.events_file import EventsFile
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -20,7 +22,7 @@ _COLOURS = {"accepted": "green", "skipped": "yellow", "rejected": "red"}
     epilog="\b\nExamples:\n  pipeline preview events.jsonl\n  pipeline preview --diff events.jsonl\n"
     "  head -1 events.jsonl | pipeline preview --json - | jq '.events[0].operations'"
 )
-@click.argument("file", type=click.File("rb"))
+@click.argument("file", type=EventsFile())
 @click.option("--diff", "is_looking", is_flag=True, help="Look the records up and show what would change in them.")
 @click.option("--json", "is_json", is_flag=True, help="Print one JSON object on the last line.")
 def preview(*, file: BinaryIO, is_looking: bool, is_json: bool) -> None:

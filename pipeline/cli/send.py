@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
-from pipeline.cli.sent_so_far import Marks, NoMarks, Sent, digest_of, new_sending
+from pipeline.cli.events_file import EventsFile, is_batch_body
+from pipeline.cli.sent_so_far import Marks, NoMarks, Sent, new_sending
 from pipeline.events.stamp import stamp
 
 if TYPE_CHECKING:
@@ -25,16 +26,16 @@ CHUNK = 100  # events per message: large enough that the queue costs little, sma
     epilog="\b\nExamples:\n  pipeline send events.jsonl\n  pipeline send --again events.jsonl\n"
     "  zcat events.jsonl.gz | pipeline send -"
 )
-@click.argument("file", type=click.File("rb"))
+@click.argument("file", type=EventsFile())
 @click.option("--again", "is_again", is_flag=True, help="Send it all, although it was sent before.")
 @click.option("--json", "is_json", is_flag=True, help="Print one JSON object on the last line.")
 def send(*, file: BinaryIO, is_again: bool, is_json: bool) -> None:
     """Send the events in FILE, one JSON object per line; `-` is standard input.
 
-    How far it got is remembered for a week, by what is in the file: run again after it was stopped, it sends the rest.
-    What may be sent twice at that point is recognised by its messageId, which events without one are given. A line
-    that is not JSON does not stop the rest: it is sent as it is, and the pipeline keeps it with the reason (see
-    `pipeline dead-letters list`).
+    How far it got is remembered for a week, by what is in the file: run again after it was stopped, or after the file
+    has grown, it sends the rest. What may be sent twice at that point is recognised by its messageId, which events
+    without one are given. A line that is not JSON does not stop the rest: it is sent as it is, and the pipeline keeps
+    it with the reason (see `pipeline dead-letters list`).
     """
     from rich.console import Console
     from rich.progress import Progress
@@ -44,27 +45,34 @@ def send(*, file: BinaryIO, is_again: bool, is_json: bool) -> None:
     console = Console(stderr=True)
     path = Path(str(getattr(file, "name", "")))
     is_file = path.is_file()  # and no pipe, which cannot be read twice
-    digest = digest_of(path) if is_file else ""
-    with _marks(console, is_file=is_file) as marks:
-        before = new_sending() if is_again else marks.read(digest)
-        done, malformed = before, 0
-        marks.note(digest, before)  # a run that is killed at once is known as well, with the messageIds it gave
+    with _marks(console, path if is_file else None) as marks:
+        before = new_sending() if is_again else marks.read()
+        done, malformed, bodies = before, 0, 0
+        marks.note(before)  # a run that is killed at once is known as well, with the messageIds it gave
         if before.offset:
             file.seek(before.offset)
         with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
             bar = progress.add_task("sending", total=size_of(file), completed=before.offset)
-            for chunk in chunks(_placed(advancing(file, progress, bar), before)):
+            lines = advancing(file, progress, bar)
+            rest = _Rest(lines) if is_file else lines
+            for chunk in chunks(_placed(rest, before)):
                 events = [event for _, event in chunk]
                 send_events.delay(events)
+                bodies += sum(map(is_batch_body, events))
                 malformed += sum(not isinstance(event, dict) for event in events)
                 done = replace(done, offset=chunk[-1][0], events=done.events + len(events))
-                marks.note(digest, done)
-        marks.note(digest, replace(done, is_done=True))
+                marks.note(done)
+        marks.note(replace(done, is_done=True))
     figures = {"sent": done.events - before.events, "malformed": malformed, "already_sent": before.events}
     if is_json:
         click.echo(json.dumps(figures))
     else:
         click.echo(_in_words(**figures, was_done=before.is_done))
+    if bodies:
+        are = "is the body of a /v1/batch request" if bodies == 1 else "are bodies of /v1/batch requests"
+        click.echo(f"{bodies:,} of them {are}: send the events in it, one a line (jq -c '.batch[]')", err=True)
+    if isinstance(rest, _Rest) and rest.is_incomplete:
+        click.echo("the last line is not complete and was not sent: send the file again when it is", err=True)
 
 
 def _placed(lines: Iterable[bytes], sent: Sent) -> Iterator[tuple[int, Any]]:
@@ -77,20 +85,35 @@ def _placed(lines: Iterable[bytes], sent: Sent) -> Iterator[tuple[int, Any]]:
             yield place, stamp(event, now=now, message_id=f"{sent.run}-{place}")
 
 
+class _Rest:
+    """The lines of a file that somebody may be writing: a last one that is no JSON yet is left for the next time."""
+
+    def __init__(self, lines: Iterable[bytes]) -> None:
+        self._lines = lines
+        self.is_incomplete = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        for line in self._lines:
+            if not line.endswith(b"\n") and not all(isinstance(event, dict) for event in read_events([line])):
+                self.is_incomplete = True
+                return
+            yield line
+
+
 @contextmanager
-def _marks(console: "Console", *, is_file: bool) -> Iterator[Marks]:
+def _marks(console: "Console", path: Path | None) -> Iterator[Marks]:
     """Open what remembers how far files were sent; a broker alone is enough to send."""
     from redis.exceptions import RedisError
 
     from pipeline.settings import broker_url, redis_url
     from pipeline.state_store import connect_from
 
-    if not is_file:
+    if path is None:
         yield NoMarks()
         return
     with connect_from(os.environ) as redis:
         try:
-            redis.ping()
+            marks = Marks(redis, path)
         except RedisError:
             if broker_url(os.environ) == redis_url(os.environ):
                 raise
@@ -100,7 +123,7 @@ def _marks(console: "Console", *, is_file: bool) -> Iterator[Marks]:
             )
             yield NoMarks()
         else:
-            yield Marks(redis)
+            yield marks
 
 
 def _in_words(*, sent: int, malformed: int, already_sent: int, was_done: bool) -> str:

@@ -68,6 +68,66 @@ def test_another_file_of_the_same_name_is_sent(tmp_path: Path, sent: list[list[A
     assert send(write(tmp_path, EVENTS[:1]))["sent"] == 1
 
 
+def test_a_file_that_has_grown_is_sent_from_where_it_ended(tmp_path: Path, sent: list[list[Any]]) -> None:
+    file = write(tmp_path, EVENTS[:2])  # without a line break at its end
+    send(file)
+    with file.open("a", encoding="utf-8") as growing:
+        growing.write("\n" + json.dumps(EVENTS[2]) + "\n")
+    assert send(file) == {"sent": 1, "malformed": 0, "already_sent": 2}
+    with file.open("a", encoding="utf-8") as growing:
+        growing.write(json.dumps(EVENTS[3]) + "\n")
+    assert send(file) == {"sent": 1, "malformed": 0, "already_sent": 3}
+    assert send(file) == {"sent": 0, "malformed": 0, "already_sent": 4}
+    assert numbers(sent) == numbers([EVENTS[:4]])
+    assert len({event["messageId"] for chunk in sent for event in chunk}) == 4
+    assert send(file, "--again")["sent"] == 4
+
+
+def test_a_file_that_has_grown_while_it_was_sent_in_part_goes_on_there(
+    tmp_path: Path, sent: list[list[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write(tmp_path, EVENTS)
+
+    def stopped(chunk: list[Any]) -> None:
+        if sent:
+            raise KeyboardInterrupt
+        sent.append(chunk)
+
+    monkeypatch.setattr(pipeline.send_events, "delay", stopped)
+    assert CliRunner().invoke(main, ["send", str(file)]).exit_code == 1
+    monkeypatch.setattr(pipeline.send_events, "delay", sent.append)
+    with file.open("a", encoding="utf-8") as growing:
+        growing.write("\n" + json.dumps({"type": "track", "event": "last"}))
+    assert send(file)["already_sent"] == CHUNK
+    assert numbers(sent) == [*numbers([EVENTS]), "last"]
+
+
+def test_a_file_that_only_begins_alike_is_sent_from_its_beginning(tmp_path: Path, sent: list[list[Any]]) -> None:
+    send(write(tmp_path, EVENTS[:2]))
+    assert send(write(tmp_path, [EVENTS[0], EVENTS[2], EVENTS[3]])) == {"sent": 3, "malformed": 0, "already_sent": 0}
+
+
+def test_a_last_line_that_is_still_being_written_waits_for_the_next_time(tmp_path: Path, sent: list[list[Any]]) -> None:
+    file = write(tmp_path, EVENTS[:2])
+    whole = file.read_text(encoding="utf-8")
+    file.write_text(whole[:-5], encoding="utf-8")
+    run = CliRunner().invoke(main, ["send", str(file)])
+    assert "1 event sent" in run.stdout
+    assert "the last line is not complete and was not sent" in run.stderr
+    file.write_text(whole, encoding="utf-8")
+    assert send(file) == {"sent": 1, "malformed": 0, "already_sent": 1}
+    assert numbers(sent) == numbers([EVENTS[:2]])
+
+
+def test_beginnings_of_one_first_line_are_bounded(tmp_path: Path, sent: list[list[Any]]) -> None:
+    for number in range(1, 30):
+        file = write(tmp_path, EVENTS[:number])
+        assert send(file)["sent"] == 1
+    with pipeline.state_store.connect_from({}) as state:
+        (first,) = state.scan_iter("pipeline:{sent}:first:*")
+        assert state.zcard(first) == 20
+
+
 def test_killed_before_it_noted_anything_it_repeats_no_message_id(
     tmp_path: Path, sent: list[list[Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -456,7 +456,7 @@ class TestTraitsInTheContext:
 
 @pytest.mark.parametrize("file", sorted(CAPTURED.glob("*.jsonl")), ids=lambda file: file.stem)
 def test_every_event_that_sdks_sent_is_read_and_every_email_is_found(file: Path) -> None:
-    """What the SDKs put on the wire, captured in November 2026, but for what is too large or no JSON; the version stands in the name."""
+    """Captured in November 2026, but for what is too large or no JSON; the version stands in the name."""
     events = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
     emails = 0
     for one in events:
