@@ -168,7 +168,10 @@ class DefaultMapping:
             return
         only = _only(value, folded)
         if not isinstance(only, dict) or folded not in self._objects:
-            sorted_.note_as(name, folded, only, value)
+            if folded in self._known or isinstance(only, dict | list):
+                sorted_.note_as(name, folded, only, value)
+            else:  # a text where an object or a list belongs
+                sorted_.custom[name] = value
             return
         for key, part in only.items():
             of = f"{folded}.{_folded(key)}"

@@ -396,6 +396,8 @@ def test_planning_twice_plans_the_same(traits: dict[str, Any]) -> None:
         ({"company": ["Acme", "Other"]}, {"company": ["Acme", "Other"]}),
         ({"address": ["Main St", "Springfield"]}, {"address": ["Main St", "Springfield"]}),
         ({"address": "1 Main St"}, {"address": "1 Main St"}),
+        ({"address": ["1 Main St"]}, {"address": ["1 Main St"]}),
+        ({"address": [["1 Main St"]]}, {"address": [["1 Main St"]]}),
         ({"address": {"street": ["1 Main St", "Apt 2"]}}, {"address.street": ["1 Main St", "Apt 2"]}),
         ({"name": {"first": "Ada"}}, {"name": {"first": "Ada"}}),
         ({"phones": [{"type": "work"}]}, {"phones": [{"type": "work"}]}),
