@@ -8,6 +8,7 @@ import pytest
 from pipeline.console.flow_picture import picture
 from pipeline.console.html import Html, tag
 from pipeline.console.overview import MOST_ROWS, Observed, alerts, calls_per_thousand, per_minute, rows_of, show
+from pipeline.console.overview_page import _skipped
 from pipeline.console.plots import FIGURES, plots, steps
 from pipeline.console.trace import _REACHED
 from pipeline.console.words import count, plural, rate, span, without_values
@@ -61,6 +62,16 @@ def observed(objects: dict[str, Waiting] | None = None, **values: Any) -> Observ
 def test_whatever_is_not_html_is_escaped() -> None:
     shown = tag("p", "<script>", ["&", Html("<b>")], title='"x"', hidden=None, open=True)
     assert shown == '<p title="&quot;x&quot;" open>&lt;script&gt;&amp;<b></p>'
+
+
+def test_skipped_events_are_shown_with_why_and_no_spelling_is_markup() -> None:
+    seen = observed()
+    near = 'near miss: "Salesforce (Actions)": true'
+    shown = _skipped(replace(seen, snapshot=replace(seen.snapshot, skipped={near: 1_200, "no_rule": 3})))
+    assert "<code>&quot;Salesforce (Actions)&quot;: true</code>" in shown
+    assert "1,200" in shown
+    assert "no rule of destination.yaml is for it" in shown
+    assert "No event was skipped." in _skipped(seen)
 
 
 def test_a_system_that_is_well_has_no_alert() -> None:
