@@ -49,6 +49,12 @@ class ServerClock:
         return answered_s + self._ahead_s
 
 
+def server_ms(redis: "Redis") -> int:
+    """Return the server's Unix time in milliseconds, exactly: nothing that it noted before is later."""
+    seconds, micros = redis.time()
+    return seconds * 1000 + micros // 1000
+
+
 def connect(url: str, sentinels: Sentinels | None = None) -> "Redis":
     """Return a client of the state store; behind Sentinels, one that asks them again whenever it has to connect."""
     from redis import Redis
