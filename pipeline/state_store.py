@@ -34,6 +34,11 @@ class ServerClock:
         """Return the Unix time in milliseconds."""
         return round(self._now_s() * 1000)
 
+    def asked_ms(self) -> int:
+        """Return the Unix time in milliseconds, asked for now: nothing that the server has noted is later."""
+        seconds, micros = self._redis.time()
+        return seconds * 1000 + micros // 1000
+
     def now(self) -> datetime:
         """Return the time, aware and in UTC."""
         return datetime.fromtimestamp(self._now_s(), UTC)
@@ -47,12 +52,6 @@ class ServerClock:
         self._ahead_s = seconds + micros / 1e6 - (asked_s + answered_s) / 2
         self._kept_until_s = answered_s + _KEPT_S if answered_s - asked_s < _SLOW_S else 0.0
         return answered_s + self._ahead_s
-
-
-def server_ms(redis: "Redis") -> int:
-    """Return the server's Unix time in milliseconds, exactly: nothing that it noted before is later."""
-    seconds, micros = redis.time()
-    return seconds * 1000 + micros // 1000
 
 
 def connect(url: str, sentinels: Sentinels | None = None) -> "Redis":

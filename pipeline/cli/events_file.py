@@ -104,7 +104,7 @@ def _of_text(text: str, *, is_whole: bool) -> str | None:
         told = "is one JSON array: take its elements apart, as in jq -c '.[]' FILE | …"
     elif first == "{" or (not has_event and isinstance(_parsed(text), dict)):
         told = "is JSON over several lines: put each object on one, as in jq -c . FILE | …"
-    elif has_event or (first[0] == "{" and not is_whole and not others):  # cut in the middle of its first line
+    elif has_event or (first[0] == "{" and not others):  # its only line may go on, or be written still
         told = None
     elif first[0] == "<":
         told = f"is XML or HTML; {_WANTED}"

@@ -21,7 +21,6 @@ from pipeline.events.ids import is_id
 from pipeline.inbox.chosen_letters import Choice, drop_all, find_by_name, name_of
 from pipeline.inbox.dead_letters import EVENTS, DeadLetter, count_dead_letters
 from pipeline.inbox.inbox import objects
-from pipeline.state_store import server_ms
 from pipeline.tasks.retry import Retried, retry_all
 
 log = logging.getLogger(__name__)
@@ -118,7 +117,7 @@ def drop_one(visit: Visit) -> Answer:
 def ask_many(visit: Visit) -> Answer:
     """Ask before something is done with all that fit; those buried from now on are not meant."""
     chosen, text = _chosen(visit, visit.form, visit.form.get("text", ""))
-    until_ms, what = server_ms(visit.runtime.redis), visit.form.get("do", "")
+    until_ms, what = visit.runtime.clock.asked_ms(), visit.form.get("do", "")
     number = sum(1 for _ in _up_to(chosen, until_ms).letters(visit.runtime.redis))
     if what not in _DO or not number:
         return Answer(to=_list_address(visit, chosen, text))

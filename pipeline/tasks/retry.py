@@ -5,8 +5,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipeline.state_store import server_ms
-
 if TYPE_CHECKING:
     from pipeline.inbox.dead_letters import DeadLetter
     from pipeline.tasks.runtime import Runtime
@@ -25,7 +23,7 @@ def retry_all(letters: "Iterable[DeadLetter]", runtime: "Runtime") -> Retried:
     """Put on their way again the letters there are now: one that is refused anew meanwhile is not retried again."""
     from pipeline.inbox.chosen_letters import chunks
 
-    now_ms = server_ms(runtime.redis)
+    now_ms = runtime.clock.asked_ms()
     done = Retried()
     for chunk in chunks(letter for letter in letters if letter.time_ms <= now_ms):
         part = retry_letters(chunk, runtime)
