@@ -6,12 +6,29 @@ import os
 from typing import Any
 
 from celery import Celery
+from celery.app.utils import Settings
 from celery.signals import after_setup_logger, after_setup_task_logger, worker_init, worker_process_init
 
 from pipeline import logs
 
 
+class _Settings(Settings):
+    """Celery's settings as we give them: Celery's own class has CELERY_ variables of the environment come first.
+
+    Those are as a rule of the Django or Flask application that events are sent from.
+    """
+
+    broker_url = property(lambda self: self["broker_url"])
+    broker_read_url = broker_write_url = broker_url
+    result_backend = property(lambda self: self["result_backend"])
+
+
 class _App(Celery):
+    def _load_config(self) -> Any:
+        conf: Any = super()._load_config()  # type: ignore[misc]  # the stubs leave it out
+        conf.__class__ = _Settings
+        return conf
+
     def start(self, argv: Any = None) -> Any:
         """Run a command of Celery's and return the code that it ends with, which Celery's own `start` drops."""
         from celery.bin.celery import celery
@@ -23,7 +40,14 @@ class _App(Celery):
 # Objects made and not given back since the last look for cycles, from which the next look is due.
 _NEW_OBJECTS = 50_000
 
-app = _App("pipeline", include=["pipeline.tasks.ingest", "pipeline.tasks.deliver", "pipeline.tasks.upkeep"])
+# Said here, because CELERY_LOADER, CELERY_RESULT_BACKEND and DJANGO_SETTINGS_MODULE of a host would be taken otherwise.
+app = _App(
+    "pipeline",
+    include=["pipeline.tasks.ingest", "pipeline.tasks.deliver", "pipeline.tasks.upkeep"],
+    loader="celery.loaders.app:AppLoader",
+    backend="disabled",
+    fixups=[],
+)
 app.config_from_object("pipeline.celeryconfig")
 
 # They write a line when a task is received and another when it is done, which tells nothing of an event (its arguments

@@ -1,5 +1,9 @@
-"""RedBeat's scheduler, which waits for its Redis where RedBeat's own would end the process."""
+"""RedBeat's scheduler, which waits for its Redis where RedBeat's own would end the process.
 
+RedBeat is given its client, so that it reads no address of its own: TLS, Sentinels and sockets are those of the others.
+"""
+
+import os
 from typing import Any, Final
 
 from celery.utils.log import get_logger
@@ -10,11 +14,13 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from pipeline.metrics.alive import beat_is_alive
 from pipeline.redis_faults import in_words
-from pipeline.state_store import ServerClock
+from pipeline.settings import redis_address
+from pipeline.state_store import ServerClock, connect
 
 log = get_logger(__name__)
 
 _LOOK_AGAIN_S: Final = 1.0
+_CLEANUP: Final = "celery.backend_cleanup"  # of results, which are not stored
 
 
 class Scheduler(RedBeatScheduler):  # type: ignore[misc]  # RedBeat has no types
@@ -24,14 +30,31 @@ class Scheduler(RedBeatScheduler):  # type: ignore[misc]  # RedBeat has no types
     RedBeat 2.3 and Celery 5.7 ask for the time is `app.now`.
     """
 
+    def __init__(self, app: Any, *arguments: Any, **options: Any) -> None:
+        app.redbeat_redis = connect(redis_address(os.environ), decode_responses=True)
+        super().__init__(app, *arguments, **options)
+
     def setup_schedule(self) -> None:
-        """Store the schedule. What ran last by a clock that was ahead is due again in its time from now."""
-        self.app.now = ServerClock(get_redis(self.app)).now
+        """Store the schedule, and drop what an earlier version left in it.
+
+        What ran last by a clock that was ahead is due again in its time from now.
+        """
+        client = get_redis(self.app)
+        self.app.now = ServerClock(client).now
+        # RedBeat keeps an entry that it was given once, whatever the settings say later.
+        cleanup = self.Entry.generate_key(self.app, _CLEANUP)
+        client.zrem(self.app.redbeat_conf.schedule_key, cleanup)
+        client.delete(cleanup)
         super().setup_schedule()
         for name in self.app.redbeat_conf.schedule:
             entry = self.Entry.from_key(self.Entry.generate_key(self.app, name), app=self.app)
             if entry.last_run_at is not None and entry.last_run_at > self.app.now():
                 entry.reschedule()
+
+    @property
+    def info(self) -> str:
+        """What beat says of its schedule as it starts."""
+        return f"       . redis -> {redis_address(os.environ).shown}"
 
     def tick(self, *arguments: Any, **options: Any) -> float:
         """Send what is due; return after how many seconds to look again."""

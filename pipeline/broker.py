@@ -145,6 +145,8 @@ class Channel(redis.Channel):
     """A channel that takes a message and notes it as held in one step."""
 
     QoS = QoS
+    from_transport_options = (*redis.Channel.from_transport_options, "protocol")
+    protocol = None  # of Redis, 2 or 3; None: redis-py's choice
     _is_waiting = False  # whether the reply that is due is a bell's
     _found_nothing = False
 
@@ -160,6 +162,12 @@ class Channel(redis.Channel):
             self._disconnect_pools()
             self._close_clients()
             virtual.Channel.close(self)
+
+    def _connparams(self: Any, asynchronous: bool = False) -> Any:
+        """Return the keyword arguments of redis-py's connection; kombu knows of no protocol."""
+        named = {} if self.protocol is None else {"protocol": self.protocol}
+        parameters: dict[str, Any] = super()._connparams(asynchronous)  # type: ignore[misc]
+        return parameters | named
 
     def basic_consume(self: Any, queue: str, no_ack: bool = False, *arguments: Any, **options: Any) -> Any:
         """Consume from a queue; see kombu.transport.virtual.Channel.basic_consume."""

@@ -14,8 +14,9 @@ from pipeline.settings.secrets import accepts_unsigned, message_keys
 TRANSPORT_ALIASES |= dict.fromkeys(("redis", "rediss"), "pipeline.broker:Transport")
 TRANSPORT_ALIASES["sentinel"] = "pipeline.broker:SentinelTransport"
 
-# A producer needs only this.
-broker_url = settings.broker_url(os.environ)
+# A producer needs only this. Kombu itself would not check the certificate of a rediss:// address.
+_broker = settings.broker(os.environ)
+broker_url, broker_use_ssl = _broker.url, _broker.use_ssl
 
 # JSON only: a message can carry data, never code. With a key, signed JSON only.
 task_serializer = "json"
@@ -31,7 +32,9 @@ if _message_keys := message_keys(os.environ):
 # What is no message for this version is set aside, neither dropped nor quoted in a log.
 worker_consumer = "pipeline.consumer:Consumer"
 
-# Nobody reads results through Redis; what a delivery did travels in its event, to Flower.
+# Nobody reads results through Redis; what a delivery did travels in its event, to Flower. So there is nothing to clean
+# up: with another value beat would send `celery.backend_cleanup` every night.
+result_expires = None
 task_ignore_result = True
 task_store_errors_even_if_ignored = False
 
@@ -76,14 +79,14 @@ broker_transport_options: dict[str, Any] = (
         "health_check_interval": 10,
         "retry_on_timeout": True,
     }
-    if broker_url.startswith(("redis://", "rediss://", "unix://", "redis+socket://", "sentinel://"))
+    if broker_url.startswith(("redis", "sentinel://"))
     # RabbitMQ: `delay` returns when the broker has the message, and not before.
     else {"confirm_publish": True, "confirm_timeout": 5}
     if _is_rabbitmq
     else {}
 )
-if _broker_sentinels := settings.broker_sentinels(os.environ):
-    broker_transport_options |= _broker_sentinels.kombu_options
+# What the address says comes before what stands above.
+broker_transport_options |= _broker.transport_options
 
 broker_connection_retry_on_startup = True  # a worker may be started before its Redis
 broker_connection_max_retries = None  # and waits for it as long as it takes
@@ -109,12 +112,8 @@ worker_redirect_stdouts = False
 
 # Several beats are safe: RedBeat keeps the schedule and a lock in Redis.
 beat_scheduler = "pipeline.beat:Scheduler"
-_state_sentinels = settings.state_sentinels(os.environ)
-# The password apart: Flower hides what is called so, and shows this address.
-redbeat_redis_url, _password = settings.without_password(settings.redis_url(os.environ))
-redbeat_redis_options: dict[str, Any] = {"socket_timeout": 10, "password": _password}
-if _state_sentinels:
-    redbeat_redis_url, redbeat_redis_options = "redis-sentinel://", _state_sentinels.redbeat_options
+# Shown by Flower; RedBeat itself is given a client that is connected as all others are (pipeline/beat.py).
+redbeat_redis_url, redbeat_redis_options = settings.redis_address(os.environ).shown, dict[str, Any]()
 redbeat_key_prefix = "pipeline:redbeat:"
 # A killed beat holds its lock for this long (25 minutes by default); tighter values make beats crash in turn.
 redbeat_lock_timeout = 30

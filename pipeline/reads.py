@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from redis import Redis
 
     from pipeline.inbox.results import ReadResult
+    from pipeline.settings.address import Server
     from pipeline.settings.sentinels import Sentinels
 
 
@@ -21,13 +22,13 @@ def read_result(message_id: str | int) -> "dict[str, ReadResult] | None":
     """
     from pipeline.events.ids import stored_id
     from pipeline.inbox.results import results_of
-    from pipeline.settings import redis_url, state_sentinels
+    from pipeline.settings import redis_address
 
-    return results_of(_client(redis_url(os.environ), state_sentinels(os.environ)), stored_id(message_id))
+    return results_of(_client(redis_address(os.environ)), stored_id(message_id))
 
 
 @cache
-def _client(url: str, sentinels: "Sentinels | None") -> "Redis":
+def _client(address: "Server | Sentinels") -> "Redis":
     from pipeline.state_store import connect
 
-    return connect(url, sentinels)
+    return connect(address)

@@ -35,6 +35,14 @@ def in_words(error: Exception) -> str:
     return _told(error) or f"Redis does not answer ({type(error).__name__})"
 
 
+def may_delete(policy: str) -> str:
+    """Say what a server whose maxmemory-policy is not `noeviction` does to events."""
+    return (
+        f"Redis deletes events when it is full (maxmemory-policy {policy}); set maxmemory-policy noeviction there, "
+        "docs/deployment.md"
+    )
+
+
 def is_refusal(error: Exception) -> bool:
     """Tell whether the server has answered, and said no, or was not who it should be."""
     return _told(error) is not None

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
-from pipeline.settings import redis_url, state_sentinels
+from pipeline.settings import redis_address
+from pipeline.settings.address import Server
 from pipeline.settings.sentinels import Sentinels
 
 if TYPE_CHECKING:
@@ -54,24 +55,24 @@ class ServerClock:
         return answered_s + self._ahead_s
 
 
-def connect(url: str, sentinels: Sentinels | None = None) -> "Redis":
-    """Return a client of the state store; behind Sentinels, one that asks them again whenever it has to connect."""
+def connect(address: Server | Sentinels, **options: Any) -> "Redis":
+    """Return a client of the state store; behind Sentinels, one that asks them again whenever it has to connect.
+
+    `options` are more keyword arguments of redis-py's client; what the address says comes before them.
+    """
     from redis import Redis
     from redis.sentinel import Sentinel
 
-    if sentinels is None:
-        return Redis.from_url(url, **_OPTIONS)
-    asked = Sentinel(sentinels.nodes, sentinel_kwargs=sentinels.client_options)  # type: ignore[no-untyped-call]
+    options = {**_OPTIONS, **options}
+    if isinstance(address, Server):
+        return Redis(**{**options, **address.client_options})
+    asked = Sentinel(address.nodes, sentinel_kwargs=address.client_options)  # type: ignore[no-untyped-call]
     master: Redis = asked.master_for(  # type: ignore[no-untyped-call]
-        sentinels.master,
-        db=sentinels.database,
-        username=sentinels.username,
-        password=sentinels.password,
-        **_OPTIONS,
+        address.master, **{**options, **address.master_options}
     )
     return master
 
 
-def connect_from(environ: Mapping[str, str]) -> "Redis":
+def connect_from(environ: Mapping[str, str], **options: Any) -> "Redis":
     """Return a client of the state store that PIPELINE_REDIS_URL names. Raises ConfigurationError for no address."""
-    return connect(redis_url(environ), state_sentinels(environ))
+    return connect(redis_address(environ), **options)

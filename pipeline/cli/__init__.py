@@ -2,6 +2,10 @@
 
 import difflib
 import importlib
+import io
+import os
+import sys
+import warnings
 from typing import Any
 
 import click
@@ -53,6 +57,10 @@ class Misconfigured(Failure):
 class _LazyGroup(click.Group):
     """Finds a command by its name and imports it then, so that help and short commands start at once."""
 
+    def main(self, *arguments: Any, **options: Any) -> Any:
+        _be_ourselves()
+        return super().main(*arguments, **options)
+
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  (click's signature)
         return list(_COMMANDS)
 
@@ -78,6 +86,8 @@ class _LazyGroup(click.Group):
             formatter.write_dl([(name, line) for name, (_, line) in _COMMANDS.items()])
 
     def invoke(self, ctx: click.Context) -> Any:
+        for notice in _notices():
+            click.echo(f"warning: {notice}", err=True)
         try:
             return super().invoke(ctx)
         except ConfigurationError as error:
@@ -86,6 +96,33 @@ class _LazyGroup(click.Group):
             raise Failure(str(error)) from None
         except _faults_of_a_server() as error:
             raise Failure(_advice(error)) from None
+
+
+def _be_ourselves() -> None:
+    """Leave out of this process what its environment says to other programs, before a library of ours goes by it."""
+    from pipeline.settings.variables import is_foreign
+
+    for name, value in tuple(os.environ.items()):
+        if is_foreign(name, value):
+            del os.environ[name]
+    if os.environ.get("PYTHONWARNINGS"):  # with `error` a library's advice to its developers would end a worker
+        warnings.resetwarnings()
+        warnings.simplefilter("ignore")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a name that a terminal cannot show is no reason to end
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _notices() -> list[str]:
+    """Say what is set that nobody may have meant."""
+    from pipeline.settings import broker, redis_address, unchecked
+    from pipeline.settings.variables import unknown
+
+    said = unknown(os.environ)
+    try:
+        return said + unchecked(redis_address(os.environ), broker(os.environ))
+    except ConfigurationError:  # the command says it, if it needs an address
+        return said
 
 
 def _faults_of_a_server() -> tuple[type[Exception], ...]:
@@ -101,12 +138,20 @@ def _faults_of_a_server() -> tuple[type[Exception], ...]:
 def _advice(error: Exception) -> str:
     from pipeline.redis_faults import in_words, is_refusal
 
+    where = _where_redis_is()
     if is_refusal(error):
-        return f"{in_words(error)}."
+        return f"{in_words(error)}. It is {where}."
     return (
-        f"{in_words(error)}. Start it, or set PIPELINE_REDIS_URL (and PIPELINE_BROKER_URL, if the queue is elsewhere) "
-        "to where it is; `pipeline up` starts one here."
+        f"{in_words(error)}. It was looked for at {where}. Start it, or set PIPELINE_REDIS_URL (and "
+        "PIPELINE_BROKER_URL, if the queue is elsewhere) to where it is; `pipeline up` starts one here."
     )
+
+
+def _where_redis_is() -> str:
+    from pipeline.settings import broker, redis_address
+
+    state, queue = redis_address(os.environ).shown, broker(os.environ).shown
+    return state if queue == state else f"{state}, and the broker at {queue}"
 
 
 def _print_version(ctx: click.Context, _: click.Parameter, is_asked: bool) -> None:

@@ -5,7 +5,6 @@ import os
 from collections import Counter
 from dataclasses import asdict
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import click
 
@@ -14,7 +13,7 @@ if TYPE_CHECKING:
     from pipeline.settings import Settings
     from pipeline.tasks.runtime import Runtime
 
-_HERE = frozenset({None, "localhost", "127.0.0.1", "::1"})  # None: a socket of this machine
+_HERE = frozenset({"localhost", "127.0.0.1", "::1"})
 _COLOURS = {"ok": "green", "warning": "yellow", "error": "bold red"}
 
 
@@ -62,15 +61,16 @@ def _budget(runtime: "Runtime") -> "list[Finding]":
 def protection(settings: "Settings") -> "list[Finding]":
     """Tell what lies in Redis, or travels to it, in the clear; on this machine alone that is nobody's business."""
     from pipeline.review.check import Finding
+    from pipeline.settings.address import Server
 
-    host = urlsplit(settings.redis_url.partition(";")[0]).hostname
-    if host in _HERE:
+    redis = settings.redis
+    if isinstance(redis, Server) and (redis.socket or redis.host in _HERE):
         return []
     findings = []
     if not settings.secret_keys:
         clear = "the session lies in Redis in the clear: whoever reads it there can act as the API user"
         findings.append(Finding("warning", "PIPELINE_SECRET_KEY", "", "", clear, "set it: docs/security.md"))
-    if not settings.redis_url.startswith("rediss://"):
+    if redis.tls is None:
         clear = "events and the session travel to Redis in the clear"
         findings.append(Finding("warning", "PIPELINE_REDIS_URL", "", "", clear, "rediss://, or a network of its own"))
     return findings

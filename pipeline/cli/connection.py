@@ -2,7 +2,9 @@
 
 import errno
 import os
+import signal
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -13,6 +15,9 @@ if TYPE_CHECKING:
     from redis import Redis
 
 
+_LOOK_AGAIN_S = 1.0
+
+
 @contextmanager
 def connected() -> Iterator["Redis"]:
     """Open the state store that PIPELINE_REDIS_URL names, for as long as the context lasts."""
@@ -20,6 +25,41 @@ def connected() -> Iterator["Redis"]:
 
     with connect_from(os.environ) as client:
         yield client
+
+
+def wait_for_redis(name: str) -> None:
+    """Return once the state store answers, and say that it is waited for; SIGINT and SIGTERM end the process with 0.
+
+    Raises RedisError where it answers and refuses.
+    """
+    import click
+    from redis.exceptions import ConnectionError as RedisConnectionError
+    from redis.exceptions import TimeoutError as RedisTimeoutError
+
+    from pipeline.redis_faults import in_words, is_refusal
+    from pipeline.settings import redis_address
+
+    ended = threading.Event()
+    former = {number: signal.signal(number, lambda *_: ended.set()) for number in (signal.SIGTERM, signal.SIGINT)}
+    has_said = False
+    try:
+        with connected() as redis:
+            while not ended.is_set():
+                try:
+                    redis.ping()
+                except (RedisConnectionError, RedisTimeoutError) as error:
+                    if is_refusal(error):
+                        raise
+                    if not has_said:
+                        click.echo(f"{name} waits: {in_words(error)} at {redis_address(os.environ).shown}", err=True)
+                    has_said = True
+                    ended.wait(_LOOK_AGAIN_S)
+                else:
+                    return
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+    raise SystemExit(0)
 
 
 def check_is_free(address: str, port: int) -> None:

@@ -3,8 +3,12 @@
 import importlib.util
 import logging
 import os
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from pipeline.tasks.runtime import Runtime
 
 _NEEDED = ("starlette", "uvicorn")
 
@@ -41,13 +45,28 @@ def console(*, address: str, port: int, url: str | None) -> None:
     logs.set_up(logging.getLogger(), logs.log_format(os.environ))
     access = read_access(os.environ, address=address, url=url)
     runtime = Runtime(load_settings(os.environ))
-    runtime.redis.ping()  # what is wrong with the address is said before anybody looks
+    _say_whether_redis_answers(runtime)  # before anybody looks
     if port:
         check_is_free(address, port)
     try:
         serve(runtime, access, port=port, ready=lambda there: click.echo(f"console on {there}"))
     except OSError as error:
         raise ConfigurationError(f"cannot listen on {address}:{port}: {error.strerror or error}") from None
+
+
+def _say_whether_redis_answers(runtime: "Runtime") -> None:
+    """Raise RedisError where Redis refuses; where it is away, the pages say so until it is back."""
+    from redis.exceptions import ConnectionError as RedisConnectionError
+    from redis.exceptions import TimeoutError as RedisTimeoutError
+
+    from pipeline.redis_faults import in_words, is_refusal
+
+    try:
+        runtime.redis.ping()
+    except (RedisConnectionError, RedisTimeoutError) as error:
+        if is_refusal(error):
+            raise
+        click.echo(f"console waits: {in_words(error)} at {runtime.settings.redis.shown}", err=True)
 
 
 def missing() -> list[str]:

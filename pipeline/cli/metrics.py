@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+from functools import partial
 
 import click
 
@@ -23,12 +24,14 @@ def metrics(*, port: int, address: str) -> None:
     from pipeline.metrics.exporter import Exporter, serve
     from pipeline.settings import load_settings
     from pipeline.state_store import connect
+    from pipeline.tasks.eviction import policies
     from pipeline.tasks.ingest import queued
 
     settings = load_settings(os.environ)
-    with connect(settings.redis_url, settings.sentinels) as redis:
+    with connect(settings.redis) as redis:
+        exporter = Exporter(redis, settings.destination, queued, partial(policies, settings, redis))
         try:
-            server, stop = serve(Exporter(redis, settings.destination, queued), port=port, address=address)
+            server, stop = serve(exporter, port=port, address=address)
         except OSError as error:
             raise ConfigurationError(f"cannot listen on {address}:{port}: {error.strerror or error}") from None
         ended = threading.Event()

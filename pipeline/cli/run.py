@@ -4,8 +4,10 @@ They become Celery in this very process, so signals, exit codes and supervisors 
 """
 
 import ipaddress
+import logging
 import os
 from collections.abc import Mapping, Sequence
+from typing import NoReturn
 
 import click
 
@@ -47,7 +49,7 @@ def worker(
     arguments = ["worker", "--hostname", f"{name}@%h", "--loglevel", log_level, "--queues", ",".join(listened), *alone]
     if concurrency is not None:
         arguments += ["--concurrency", str(concurrency)]
-    _become_celery(arguments)
+    _be_a_worker(arguments)
 
 
 @click.command(epilog="\b\nExample:\n  pipeline beat")
@@ -57,6 +59,9 @@ def beat(*, log_level: str) -> None:
 
     Its schedule and its lock are in Redis: of several, one works and the others stand by.
     """
+    from pipeline.cli.connection import wait_for_redis
+
+    wait_for_redis("beat")
     # A pid file left by a killed container would keep its successor from starting; the lock in Redis is what counts.
     _become_celery(["beat", "--loglevel", log_level, "--pidfile", ""])
 
@@ -85,6 +90,7 @@ def flower(*, address: str, port: int, state: str) -> None:
             "flower",
             f"--address={address}",
             f"--port={port}",
+            f"--conf={os.devnull}",  # it would run a flowerconfig.py of the working folder
             "--persistent=True",
             f"--db={state}",
             f"--state-save-interval={_STATE_SAVED_EVERY_MS}",
@@ -133,7 +139,33 @@ def _show_every_queue() -> None:
     app.conf.task_queues = [*app.conf.task_queues, *(Queue(name) for name in _delivery_queues() if name not in known)]
 
 
-def _become_celery(arguments: Sequence[str]) -> None:
+def _be_a_worker(arguments: Sequence[str]) -> NoReturn:
+    from celery.signals import worker_ready, worker_shutting_down
+
+    told_to_end: list[str] = []
+
+    def note_the_end(how: str, **_: object) -> None:
+        told_to_end.append(how)
+
+    worker_shutting_down.connect(note_the_end, weak=False)
+    worker_ready.connect(_say_what_is_evicted, weak=False)
+    try:
+        _become_celery(arguments)
+    except SystemExit as ended:
+        # Celery says 1 after SIGINT, and 0 after SIGTERM, which ends it in the same way.
+        if told_to_end and set(told_to_end) == {"Warm"} and ended.code == 1:
+            raise SystemExit(0) from None
+        raise
+
+
+def _say_what_is_evicted(**_: object) -> None:
+    from pipeline.tasks.eviction import warnings_at_start
+
+    for warning in warnings_at_start():
+        logging.getLogger("pipeline.worker").error("%s", warning)
+
+
+def _become_celery(arguments: Sequence[str]) -> NoReturn:
     from pipeline.app import app
     from pipeline.logs import log_format
 

@@ -105,7 +105,7 @@ def _marks(console: "Console", path: Path | None) -> Iterator[Marks]:
     """Open what remembers how far files were sent; a broker alone is enough to send."""
     from redis.exceptions import RedisError
 
-    from pipeline.settings import broker_url, redis_url
+    from pipeline.settings import broker, redis_address
     from pipeline.state_store import connect_from
 
     if path is None:
@@ -115,7 +115,7 @@ def _marks(console: "Console", path: Path | None) -> Iterator[Marks]:
         try:
             marks = Marks(redis, path)
         except RedisError:
-            if broker_url(os.environ) == redis_url(os.environ):
+            if broker(os.environ).url == redis_address(os.environ).broker_url:
                 raise
             console.print(
                 "Redis does not answer, so it is not remembered how far this gets; PIPELINE_REDIS_URL says where it is",

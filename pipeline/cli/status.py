@@ -43,6 +43,8 @@ def measure(runtime: "Runtime") -> dict[str, Any]:
     from pipeline.inbox.inbox import objects
     from pipeline.inbox.waiting import waiting
     from pipeline.metrics.alive import server_time, skews
+    from pipeline.settings import unchecked
+    from pipeline.tasks.eviction import warnings
     from pipeline.tasks.ingest import queued
 
     redis = runtime.redis
@@ -63,6 +65,11 @@ def measure(runtime: "Runtime") -> dict[str, Any]:
             **dict.fromkeys(("accepted", "skipped", "rejected"), 0),
             **received(redis),
             "skipped_by_reason": skipped_by_reason(redis),
+        },
+        "redis": {
+            "address": runtime.settings.redis.shown,
+            "broker": runtime.settings.broker.shown,
+            "warnings": warnings(runtime.settings, redis) + unchecked(runtime.settings.redis, runtime.settings.broker),
         },
         "quota": {"limit": quota.limit, "used": quota.used, "budget_left": quota.budget_left},
         "session": {"age_s": None if age_s is None else round(age_s, 1)},
@@ -113,6 +120,9 @@ def _show(figures: dict[str, Any]) -> None:
         told = skew_in_words(f"the clock of {node}", skew_s)
         console.print(f"[bold red]clock[/]: {escape(told)}", highlight=False, soft_wrap=True)
     _show_skipped(console, figures["events"]["skipped_by_reason"])
+    console.print(f"redis: {figures['redis']['address']}", markup=False, highlight=False, soft_wrap=True)
+    for warning in figures["redis"]["warnings"]:
+        console.print(f"redis: {warning}", style="bold red", markup=False, highlight=False, soft_wrap=True)
     _show_left_out(console, figures["left_out"])
     for pause in filter(None, (figures["paused"], *figures["paused_objects"].values())):
         # Salesforce's and the operator's own words: nothing in them is markup.

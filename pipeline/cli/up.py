@@ -77,7 +77,7 @@ def up(*, folder: Path, concurrency: int, is_json: bool, **ports: int | None) ->
     if has_redis:
         _keep_to_one_org(folder, _EMULATED if has_emulator else _org_of(settings))
     else:
-        _check_redis()
+        _check_redis(settings, screen)
     if not has_emulator and settings.endpoint_url is None:
         check_credentials(settings.credentials)  # complete, that is; whether they are right the first delivery shows
     stack = LocalStack(
@@ -194,27 +194,32 @@ def _emulator_arguments(folder: Path, port: int | None) -> Sequence[str]:
 
 
 def _names_an_org(environ: Mapping[str, str]) -> bool:
-    return any(name.startswith("SALESFORCE_") and value.strip() for name, value in environ.items())
+    from pipeline.settings.variables import names_an_org
+
+    return names_an_org(environ)
 
 
 def _org_of(settings: "Settings") -> str:
     return settings.endpoint_url or f"{settings.credentials.domain}.salesforce.com"
 
 
-def _check_redis() -> None:
+def _check_redis(settings: "Settings", screen: "LogScreen") -> None:
     """Raise Failure if the Redis of the environment does not answer: nothing is started in vain."""
     from redis.exceptions import RedisError
 
     from pipeline.cli.connection import connected
+    from pipeline.tasks.eviction import warnings_at_start
 
     try:
         with connected() as redis:
             redis.ping()
     except RedisError as error:
         raise Failure(
-            f"the Redis that PIPELINE_REDIS_URL names does not answer ({type(error).__name__}): start it, or "
-            "unset PIPELINE_REDIS_URL to have one started here"
+            f"the Redis that PIPELINE_REDIS_URL names, {settings.redis.shown}, does not answer "
+            f"({type(error).__name__}): start it, or unset PIPELINE_REDIS_URL to have one started here"
         ) from None
+    for warning in warnings_at_start():
+        screen.say("redis", warning, "bold red")
 
 
 def _keep_to_one_org(folder: Path, org: str) -> None:

@@ -37,6 +37,7 @@ class Observed:
     recent: Sequence[Row]
     heard: Sequence[Heard]
     skews: Mapping[str, float] = field(default_factory=dict)  # node → seconds by which its clock is ahead
+    evicting: Sequence[str] = ()  # of each server that deletes events when it is full, what to do
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,7 @@ def calls_per_thousand(rows: Sequence[Row]) -> float | None:
 
 def alerts(observed: Observed) -> list[Alert]:
     """Say what needs a person now, the worst first."""
-    found = [*_pauses(observed), *_silent(observed), *_scarce(observed), *_left_behind(observed)]
+    found = [*_evictions(observed), *_pauses(observed), *_silent(observed), *_scarce(observed), *_left_behind(observed)]
     return sorted(found, key=lambda one: one.state != "bad")
 
 
@@ -182,6 +183,10 @@ def _dead(observed: Observed, shown: Shown) -> None:
         }
     )
     shown.state["dead"] = "warn" if refused + observed.snapshot.rejected else "ok"
+
+
+def _evictions(observed: Observed) -> list[Alert]:
+    return [Alert("bad", "Events can be lost.", advice) for advice in observed.evicting]
 
 
 def _pauses(observed: Observed) -> list[Alert]:

@@ -17,6 +17,7 @@ from pipeline.events.opt_in import in_words
 from pipeline.metrics.alive import heard, skews
 from pipeline.metrics.history import history
 from pipeline.metrics.snapshot import look
+from pipeline.tasks.eviction import warnings
 from pipeline.tasks.runtime import Runtime
 
 _HOUR_S: Final = 3600.0
@@ -38,6 +39,7 @@ def observe(runtime: Runtime) -> Observed:
         recent=history(runtime.redis, _HOUR_S),
         heard=heard(runtime.redis),
         skews=skews(runtime.redis),
+        evicting=warnings(runtime.settings, runtime.redis),
     )
 
 

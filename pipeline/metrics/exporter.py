@@ -1,6 +1,6 @@
 """Exporter: the page that Prometheus scrapes. Each scrape looks at Redis once; nothing is counted here."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 from wsgiref.simple_server import WSGIServer
 
@@ -23,12 +23,20 @@ QUEUES: Final = ("ingest", "ingest.unreadable")
 class Exporter(Collector):
     """The figures as they are at each scrape; of a Redis that does not answer, that it does not.
 
-    `queued` counts the messages in a queue of the broker, which may be another server.
+    `queued` counts the messages in a queue of the broker, which may be another server; `policies` returns the
+    maxmemory-policy of each.
     """
 
-    def __init__(self, redis: Redis, destination: Destination, queued: Callable[[str], int]) -> None:
+    def __init__(
+        self,
+        redis: Redis,
+        destination: Destination,
+        queued: Callable[[str], int],
+        policies: Callable[[], Mapping[str, str]] = dict,
+    ) -> None:
         self._redis = redis
         self._queued = queued
+        self._policies = policies
         self._objects = destination.objects
         self._gate = QuotaGate(redis, share=destination.quota.share, reserve=destination.quota.reserve)
         self._pause = Pause(redis)
@@ -44,12 +52,13 @@ class Exporter(Collector):
         yield from families(figures)
 
     def measure(self) -> Figures:
-        """Look at everything: eight round trips to the state store, and a question to the broker for each queue."""
+        """Look at everything: nine round trips to the state store, and a question to the broker for each queue."""
         return Figures(
             snapshot=look(self._redis, self._objects),
             quota=self._gate.status(),
             paused=self._paused(),
             queued=self._messages(),
+            policies=self._policies(),
         )
 
     def _messages(self) -> dict[str, int]:

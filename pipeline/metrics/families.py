@@ -27,13 +27,15 @@ ALL_OBJECTS = "all"  # the label of a pause that holds for every object
 class Figures:
     """All that one scrape shows. `paused` are (object or "all", "hand" or "salesforce").
 
-    `queued` is queue → messages, without the queues of a broker that does not answer.
+    `queued` is queue → messages, without the queues of a broker that does not answer. `policies` is server → its
+    maxmemory-policy, without servers that do not tell.
     """
 
     snapshot: Snapshot
     quota: QuotaStatus
     paused: frozenset[tuple[str, str]] = frozenset()
     queued: Mapping[str, int] = field(default_factory=dict)
+    policies: Mapping[str, str] = field(default_factory=dict)
 
 
 def about(*, is_redis_there: bool) -> Iterator[Metric]:
@@ -58,6 +60,12 @@ def _events(figures: Figures) -> Iterator[Metric]:
     skipped = {(reason,): count for reason, count in figures.snapshot.skipped.items()}
     yield _counter("skipped_events", "Events that were skipped, by why.", ["reason"], skipped)
     queued = {(queue,): count for queue, count in figures.queued.items()}
+    yield _gauges(
+        "redis_evicts",
+        "Whether a Redis deletes events when it is full: 1, or 0 with maxmemory-policy noeviction.",
+        ["server", "policy"],
+        {(server, policy): float(policy != "noeviction") for server, policy in figures.policies.items()},
+    )
     yield _gauges("queue_messages", "Celery messages that no worker has taken from a queue yet.", ["queue"], queued)
 
 

@@ -7,26 +7,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
-from urllib.parse import quote, unquote, urlsplit
 
 from pipeline.destination import Destination
 from pipeline.errors import ConfigurationError
 from pipeline.salesforce.credentials import Credentials
+from pipeline.settings.address import DEFAULT_REDIS_URL, Server, read_server, what_is_unchecked
+from pipeline.settings.broker import Broker, broker_of, read_broker
 from pipeline.settings.secrets import given, given_exactly, secret_keys
-from pipeline.settings.sentinels import SENTINEL_SCHEME, Sentinels, read_sentinels
+from pipeline.settings.sentinels import Sentinels, names_sentinels, read_sentinels
 
-DEFAULT_REDIS_URL: Final = "redis://127.0.0.1:6379/0"
 DEFAULT_DESTINATION: Final = "destination.yaml"
-_REDIS_SCHEMES: Final = ("redis://", "rediss://", "unix://", SENTINEL_SCHEME)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything an operator decides. Addresses may hold passwords, so a repr shows none of them."""
 
-    redis_url: str = field(repr=False)
-    sentinels: Sentinels | None = None  # of the Redis that holds the state, where its address names Sentinels
-    broker_url: str = field(repr=False)
+    redis: Server | Sentinels  # that holds the state
+    broker: Broker
     destination: Destination
     credentials: Credentials
     secret_keys: tuple[str, ...] = field(default=(), repr=False)  # what encrypts the session at rest; (): nothing does
@@ -41,9 +39,8 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
     """
     destination = load_destination(environ)
     return Settings(
-        redis_url=redis_url(environ),
-        sentinels=state_sentinels(environ),
-        broker_url=broker_url(environ),
+        redis=redis_address(environ),
+        broker=broker(environ),
         destination=destination,
         credentials=_credentials(environ, destination.salesforce.sandbox),
         secret_keys=secret_keys(environ),
@@ -62,72 +59,43 @@ def load_destination(environ: Mapping[str, str]) -> Destination:
     return read_destination(path)
 
 
-def redis_url(environ: Mapping[str, str]) -> str:
-    """Return the address of the Redis that holds the pipeline's state. Raises ConfigurationError for another kind.
+def redis_address(environ: Mapping[str, str]) -> Server | Sentinels:
+    """Return where the Redis is that holds the pipeline's state. Raises ConfigurationError for another kind.
 
-    PIPELINE_REDIS_PASSWORD is put into it where it has none, so that the password can come from a file of its own.
+    PIPELINE_REDIS_PASSWORD is used where the address has none, so that the password can come from a file of its own.
     """
     url = given(environ, "PIPELINE_REDIS_URL") or DEFAULT_REDIS_URL
-    if not url.startswith(_REDIS_SCHEMES) or not _names_a_database(url):
-        raise ConfigurationError(f"PIPELINE_REDIS_URL is no Redis address; write it as {DEFAULT_REDIS_URL}")
     password = given(environ, "PIPELINE_REDIS_PASSWORD")
-    return url if password is None else _with_password(url, password)
+    if names_sentinels(url):
+        return read_sentinels(url, environ, "PIPELINE_REDIS_URL", password)
+    if ";" in url:
+        raise ConfigurationError(
+            "PIPELINE_REDIS_URL names several servers, and the state is in one; for a master and its replicas write "
+            "the Sentinels, as sentinel://host:26379;sentinel://host2:26379/0"
+        )
+    return read_server(url, "PIPELINE_REDIS_URL", password)
 
 
-def _with_password(url: str, password: str) -> str:
-    scheme, _, rest = url.partition("://")
-    if urlsplit(url.split(";", maxsplit=1)[0]).password:
-        raise ConfigurationError("PIPELINE_REDIS_URL has a password, and PIPELINE_REDIS_PASSWORD is set; keep one")
-    user, at, host = rest.rpartition("@") if "@" in rest.split(";", maxsplit=1)[0] else ("", "@", rest)
-    return f"{scheme}://{user.rstrip(':')}:{quote(password, safe='')}{at}{host}"
+def broker(environ: Mapping[str, str]) -> Broker:
+    """Return Celery's broker, by default the Redis that holds the state. Raises ConfigurationError."""
+    url = given(environ, "PIPELINE_BROKER_URL")
+    return broker_of(redis_address(environ)) if url is None else read_broker(url, environ, "PIPELINE_BROKER_URL")
 
 
-def without_password(url: str) -> tuple[str, str | None]:
-    """Return the address of a server without its password, and that: Flower shows addresses as they are configured."""
-    password = urlsplit(url).password
-    if password is None:
-        return url, None
-    scheme, _, rest = url.partition("://")
-    user, _, host = rest.rpartition("@")
-    return f"{scheme}://{user.partition(':')[0]}@{host}", unquote(password)
-
-
-def _names_a_database(url: str) -> bool:
-    """Tell whether the port and the database of a server's address are numbers; Sentinels are read elsewhere."""
-    if not url.startswith(("redis://", "rediss://")):
-        return True
-    try:
-        parts = urlsplit(url)
-        return parts.port != 0 and (parts.path.strip("/") or "0").isdecimal()
-    except ValueError:
-        return False
-
-
-def state_sentinels(environ: Mapping[str, str]) -> Sentinels | None:
-    """Return the Sentinels that PIPELINE_REDIS_URL names, None where it names a server. Raises ConfigurationError."""
-    return read_sentinels(redis_url(environ), environ, "PIPELINE_REDIS_URL")
-
-
-def broker_sentinels(environ: Mapping[str, str]) -> Sentinels | None:
-    """Return the Sentinels that the broker's address names, None where it names none. Raises ConfigurationError."""
-    url, variable = _broker(environ)
-    return read_sentinels(url, environ, variable)
+def unchecked(redis: Server | Sentinels, queue: Broker) -> list[str]:
+    """Say of each address whose server encrypts and is not checked what that means."""
+    addresses = {"PIPELINE_REDIS_URL": redis.tls, "PIPELINE_BROKER_URL": queue.tls}
+    if redis.tls == queue.tls:
+        del addresses["PIPELINE_BROKER_URL"]
+    found = ((name, what_is_unchecked(tls)) for name, tls in addresses.items())
+    return [
+        f"{name}: {what}: whoever answers there is sent the password and the events" for name, what in found if what
+    ]
 
 
 def broker_url(environ: Mapping[str, str]) -> str:
-    """Return the address of Celery's broker, by default the Redis that holds the state. Raises ConfigurationError."""
-    sentinels = broker_sentinels(environ)
-    return sentinels.url if sentinels else _broker(environ)[0]
-
-
-def _broker(environ: Mapping[str, str]) -> tuple[str, str]:
-    """Return the broker's address as it was given, and the variable that gave it."""
-    url = given(environ, "PIPELINE_BROKER_URL")
-    if url is None:
-        return redis_url(environ), "PIPELINE_REDIS_URL"
-    if "://" not in url:
-        raise ConfigurationError(f"PIPELINE_BROKER_URL is no address; write it as {DEFAULT_REDIS_URL}")
-    return url, "PIPELINE_BROKER_URL"
+    """Return the address of Celery's broker, as Celery wants it. Raises ConfigurationError."""
+    return broker(environ).url
 
 
 def is_rabbitmq(broker_url: str) -> bool:

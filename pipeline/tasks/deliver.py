@@ -108,7 +108,7 @@ def _turn(inbox: "Inbox", token: str, report: "Report", runtime: "Runtime", *, t
     """Do a step of a bulk job, or claim and deliver a batch, with the calls taken; "gone": the deliverer has left."""
     from pipeline.inbox.claims import Empty, Wait
 
-    can_delay = not is_rabbitmq(runtime.settings.broker_url)
+    can_delay = not is_rabbitmq(runtime.settings.broker.url)
     more_to_come = can_delay and _is_more_to_come()
     turn = bulk_turn(inbox, token, report, runtime, more_to_come=more_to_come, can_delay=can_delay, taken=taken)
     if turn == "worked":

@@ -32,7 +32,7 @@ class Runtime:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         destination = settings.destination
-        self.redis: Redis = connect(settings.redis_url, settings.sentinels)
+        self.redis: Redis = connect(settings.redis)
         self.planner = compile_plan(destination)
         quota = destination.quota
         self.gate = QuotaGate(self.redis, share=quota.share, reserve=quota.reserve, weights=quota.weights)

@@ -10,8 +10,9 @@ from kombu import Connection
 from redbeat.schedulers import get_redis
 
 from pipeline import app
+from pipeline.beat import Scheduler
 from pipeline.local import LOOPBACK, LocalRedis
-from pipeline.settings import broker_sentinels, broker_url
+from pipeline.settings import broker
 from pipeline.state_store import connect_from
 from tests.integration.broker.sentinel import running_sentinel
 
@@ -29,15 +30,19 @@ def environ(tmp_path: Path) -> Iterator[Mapping[str, str]]:
             }
 
 
-def test_a_sentinel_that_is_away_is_passed_over_and_passwords_reach_everybody(environ: Mapping[str, str]) -> None:
+def test_a_sentinel_that_is_away_is_passed_over_and_passwords_reach_everybody(
+    environ: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     with connect_from(environ) as state:
         state.set("written", "by the pipeline")
-    sentinels = broker_sentinels(environ)
-    assert sentinels is not None
+    queue = broker(environ)
     assert app.conf.broker_url  # reads the configuration, which registers the transport
-    with Connection(broker_url(environ), transport_options=sentinels.kombu_options) as connection:
+    with Connection(queue.url, transport_options=dict(queue.transport_options)) as connection:
         channel: Any = connection.default_channel
         assert channel.client.get("written") == b"by the pipeline"
     beat = Celery(set_as_current=False)
-    beat.conf.update(redbeat_redis_url="redis-sentinel://", redbeat_redis_options=sentinels.redbeat_options)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    beat.conf.redbeat_redis_url = "unused"
+    Scheduler(beat, lazy=True)
     assert get_redis(beat).get("written") == "by the pipeline"

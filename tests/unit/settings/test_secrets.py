@@ -6,7 +6,7 @@ import pytest
 from cryptography.fernet import Fernet
 
 from pipeline.errors import ConfigurationError
-from pipeline.settings import broker_url, load_settings, redis_url, without_password
+from pipeline.settings import broker_url, load_settings, redis_address
 from pipeline.settings.secrets import accepts_unsigned, given, given_exactly, message_keys, secret_keys
 
 
@@ -42,21 +42,22 @@ def test_a_secret_given_twice_or_in_a_file_that_cannot_be_read_is_refused_withou
     [
         ("redis://redis:6379/0", "redis://:p%40ss@redis:6379/0"),
         ("rediss://pipeline@redis:6380/0", "rediss://pipeline:p%40ss@redis:6380/0"),
-        ("rediss://pipeline:@redis", "rediss://pipeline:p%40ss@redis"),
-        ("unix:///run/redis.sock", "unix://:p%40ss@/run/redis.sock"),
+        ("rediss://pipeline:@redis", "rediss://pipeline:p%40ss@redis:6379/0"),
+        ("unix:///run/redis.sock", "redis+socket://:p%40ss@/run/redis.sock?virtual_host=0"),
     ],
 )
 def test_the_password_of_redis_is_put_into_its_address(url: str, filled: str, file: Path) -> None:
     file.write_text("p@ss\n", encoding="utf-8")
     environ = {"PIPELINE_REDIS_URL": url, "PIPELINE_REDIS_PASSWORD_FILE": str(file)}
-    assert redis_url(environ) == broker_url(environ) == filled
+    assert redis_address(environ).password == "p@ss"
+    assert redis_address(environ).broker_url == broker_url(environ) == filled
 
 
 def test_the_password_of_redis_reaches_the_sentinels_master() -> None:
     environ = {"PIPELINE_REDIS_URL": "sentinel://a:26379;sentinel://b:26379/0", "PIPELINE_REDIS_PASSWORD": "p@ss"}
     assert broker_url(environ) == "sentinel://:p%40ss@a:26379/0;sentinel://:p%40ss@b:26379/0"
     with pytest.raises(ConfigurationError, match="keep one") as refused:
-        redis_url({"PIPELINE_REDIS_URL": "redis://:old@host", "PIPELINE_REDIS_PASSWORD": "p@ss"})
+        redis_address({"PIPELINE_REDIS_URL": "redis://:old@host", "PIPELINE_REDIS_PASSWORD": "p@ss"})
     assert "old" not in str(refused.value)
 
 
@@ -89,15 +90,3 @@ def test_unsigned_messages_are_accepted_only_where_that_is_said() -> None:
     assert accepts_unsigned({"PIPELINE_ACCEPT_UNSIGNED": "true"})
     with pytest.raises(ConfigurationError, match="true or false"):
         accepts_unsigned({"PIPELINE_ACCEPT_UNSIGNED": "yes"})
-
-
-@pytest.mark.parametrize(
-    ("url", "apart"),
-    [
-        ("redis://host:6379/0", ("redis://host:6379/0", None)),
-        ("rediss://user:p%40ss@host/1?ssl_ca_certs=/ca", ("rediss://user@host/1?ssl_ca_certs=/ca", "p@ss")),
-        ("unix://:p@/run/redis.sock", ("unix://@/run/redis.sock", "p")),
-    ],
-)
-def test_a_password_is_taken_out_of_an_address(url: str, apart: tuple[str, str | None]) -> None:
-    assert without_password(url) == apart
