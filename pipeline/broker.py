@@ -286,6 +286,8 @@ class Transport(redis.Transport):
 class SentinelChannel(Channel, redis.SentinelChannel):
     """The same to the master that Sentinels name; kombu has a channel of its own for that."""
 
+    from_transport_options = (*redis.SentinelChannel.from_transport_options, "protocol")
+
 
 class SentinelTransport(redis.SentinelTransport):
     """The transport of sentinel:// addresses."""

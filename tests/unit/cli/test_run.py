@@ -19,6 +19,7 @@ def celery(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[list[Seq
     """What Celery would have been started with."""
     started: list[Sequence[str]] = []
     monkeypatch.setattr(app, "start", started.append)
+    monkeypatch.setattr("pipeline.cli.connection.wait_for_redis", lambda _: None)
     for name in ("PIPELINE_REDIS_URL", "FLOWER_BASIC_AUTH"):
         monkeypatch.delenv(name, raising=False)
     destination = tmp_path / "destination.yaml"
