@@ -23,8 +23,8 @@ class Broker:
 
     url: str = field(repr=False)
     shown: str
-    use_ssl: Mapping[str, Any] | None = None
-    transport_options: Mapping[str, Any] = field(default_factory=dict)
+    use_ssl: dict[str, Any] | None = None
+    transport_options: dict[str, Any] = field(default_factory=dict)
     tls: Mapping[str, Any] | None = None  # as in `Server`
     redis: Server | Sentinels | None = None  # None: it is none, or kombu chooses among several
 
@@ -35,8 +35,8 @@ def broker_of(state: Server | Sentinels) -> Broker:
     return Broker(
         url=state.broker_url,
         shown=state.shown,
-        use_ssl=state.tls,
-        transport_options=options,
+        use_ssl=None if state.tls is None else dict(state.tls),
+        transport_options=dict(options),
         tls=state.tls,
         redis=state,
     )
@@ -68,8 +68,8 @@ def _servers(addresses: list[str], variable: str) -> Broker:
     return Broker(
         url=";".join(one.broker_url for one in servers),
         shown=";".join(one.shown for one in servers),
-        use_ssl=first.tls,
-        transport_options=first.options,
+        use_ssl=None if first.tls is None else dict(first.tls),
+        transport_options=dict(first.options),
         tls=first.tls,
         redis=None if others else first,
     )

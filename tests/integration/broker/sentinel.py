@@ -9,14 +9,16 @@ from pipeline.local.redis_server import _valkey_binary, free_port
 
 
 @contextmanager
-def running_sentinel(folder: Path, master: LocalRedis, *directives: str, is_ready: str = "+monitor") -> Iterator[int]:
-    """Run a Sentinel that knows `master` as `ours`, and return its port once its log holds `is_ready`."""
-    port = free_port()
+def running_sentinel(
+    folder: Path, master: LocalRedis | int, *directives: str, is_ready: str = "+monitor"
+) -> Iterator[int]:
+    """Run a Sentinel that knows `master`, or its port, as `ours`; return its port once its log holds `is_ready`."""
+    port, master_port = free_port(), master if isinstance(master, int) else master.port
     configuration = folder / "sentinel.conf"
     lines = [
         f"port {port}",
         f"bind {LOOPBACK}",
-        f"sentinel monitor ours {LOOPBACK} {master.port} 1",
+        f"sentinel monitor ours {LOOPBACK} {master_port} 1",
         "sentinel down-after-milliseconds ours 500",
         "sentinel failover-timeout ours 5000",
         *directives,

@@ -41,7 +41,9 @@ def everywhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, 
 
 
 def environment(address: str, port: int, socket: Path) -> Mapping[str, str]:
-    there = address.replace("/run/redis.sock", str(socket)).replace(":6379", f":{port}").replace("//host", "//127.0.0.1")
+    there = (
+        address.replace("/run/redis.sock", str(socket)).replace(":6379", f":{port}").replace("//host", "//127.0.0.1")
+    )
     return {"PIPELINE_REDIS_URL": f" {there.replace('@host', '@127.0.0.1')}\n"}
 
 
@@ -61,9 +63,9 @@ def test_both_clients_are_where_the_address_says(everywhere: tuple[int, Path], a
         there.flushall()
         queue, state = broker(environ), connect_from(environ)
         state.set("of the state", 1)
-        options = dict(queue.transport_options)
+        options = queue.transport_options
         assert app.conf.broker_url
-        with app.amqp.Connection(queue.url, ssl=queue.use_ssl, transport_options=options) as connection:
+        with app.amqp.Connection(queue.url, ssl=queue.use_ssl or False, transport_options=options) as connection:
             channel = connection.default_channel
             assert type(channel) is Channel
             Producer(channel).publish({"is": "there"}, exchange=QUEUE.exchange, routing_key="a", declare=[QUEUE])
@@ -79,7 +81,9 @@ def test_both_clients_are_where_the_address_says(everywhere: tuple[int, Path], a
     assert "p%40ss" not in redis_address(environ).shown + queue.shown
 
 
-@pytest.mark.parametrize(("variable", "address", "meaning"), REFUSED, ids=[f"{row[0][9:12]}-{row[1]}" for row in REFUSED])
+@pytest.mark.parametrize(
+    ("variable", "address", "meaning"), REFUSED, ids=[f"{row[0][9:12]}-{row[1]}" for row in REFUSED]
+)
 def test_what_is_refused_says_what_to_write_and_quotes_nothing(variable: str, address: str, meaning: str) -> None:
     with pytest.raises(ConfigurationError) as refused:
         broker({variable: address.replace("host", "s3cret")})
