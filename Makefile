@@ -38,6 +38,9 @@ chaos: install  ## 20,000 events while workers are killed, Redis is restarted an
 test-rabbitmq: install  ## the tests of whole systems with RabbitMQ as the broker; installs it (Debian) where missing
 	@$(BIN)/python -m tests.rabbitmq
 
+hostile: install  ## the sample with each variable of other programs that docs/deployment.md names, one by one
+	@$(BIN)/python -m tests.hostile
+
 docs: install  ## build the documentation into site/; fails at a link that leads nowhere
 	@$(BIN)/zensical build --clean --strict
 
@@ -64,4 +67,4 @@ reference: install  ## write the commands' help into docs/commands.md
 clean:  ## remove .venv and caches
 	rm -rf $(VENV) $(VENV)-audit site .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-.PHONY: help install screenshots demo test bench conformance test-rabbitmq chaos docs lint audit format reference clean
+.PHONY: help install screenshots demo test bench conformance test-rabbitmq chaos hostile docs lint audit format reference clean

@@ -24,10 +24,9 @@ class _Settings(Settings):
 
 
 class _App(Celery):
-    def _load_config(self) -> Any:
-        conf: Any = super()._load_config()  # type: ignore[misc]  # the stubs leave it out
-        conf.__class__ = _Settings
-        return conf
+    def on_init(self) -> None:
+        """Make the settings ours, before one of them is read; see celery.Celery.on_init."""
+        object.__setattr__(self.conf, "__class__", _Settings)  # an attribute that is set as usual is a setting
 
     def start(self, argv: Any = None) -> Any:
         """Run a command of Celery's and return the code that it ends with, which Celery's own `start` drops."""

@@ -51,7 +51,6 @@ FOREIGN: Final[Mapping[str, str]] = {
     **dict.fromkeys(("C_BENCH", "C_BENCH_EVERY", "C_FAKEFORK", "C_REMDEBUG", "C_WNOCONF"), "Celery"),
     **dict.fromkeys(("AUTOSCALE_KEEPALIVE", "EVENTLET_NOBLOCK", "MP_LOG", "NOSETPS", "TIMER_DEBUG"), "Celery"),
     **dict.fromkeys(("FORKED_BY_MULTIPROCESSING", "MP_MAIN_FILE", "_MP_FORK_*", "REMAP_SIGTERM"), "billiard"),
-    **dict.fromkeys(("KOMBU_*", "DISABLE_TRACEBACKS", "PICKLE_PROTOCOL"), "kombu"),
     **dict.fromkeys(("PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir"), "prometheus_client"),
     **dict.fromkeys(("PROMETHEUS_DISABLE_CREATED_SERIES", "PROMETHEUS_LEGACY_NAME_VALIDATION"), "prometheus_client"),
     **dict.fromkeys(("FORWARDED_ALLOW_IPS", "WEB_CONCURRENCY"), "uvicorn"),
