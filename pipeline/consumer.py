@@ -46,6 +46,14 @@ def why_unreadable(message: Any, *, tasks: Collection[str], accept: Collection[s
     return None if fits else "its body is not that of a task"
 
 
+def is_cleanup(message: Any) -> bool:
+    """Tell whether a message is what Celery's beat sends each night to tidy a store of results, which there is none.
+
+    Ours does not, but the beat of an earlier version may still run.
+    """
+    return isinstance(message.headers, dict) and message.headers.get("task") == "celery.backend_cleanup"
+
+
 class Consumer(CeleryConsumer):
     """Celery's consumer, which looks at a message before anything is done with it."""
 
@@ -58,6 +66,9 @@ class Consumer(CeleryConsumer):
         tasks = {name for name in self.strategies if not name.startswith("celery.")}
 
         def on_message(message: Any) -> None:
+            if is_cleanup(message):
+                message.ack()
+                return
             why = why_unreadable(message, tasks=tasks, accept=content_types)
             if why is None:
                 handle(message)

@@ -4,10 +4,10 @@ import errno
 import os
 import signal
 import socket
-import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from pipeline.errors import ConfigurationError
 
@@ -27,6 +27,11 @@ def connected() -> Iterator["Redis"]:
         yield client
 
 
+def end_well(*_: object) -> NoReturn:
+    """End the process with 0, as a handler of SIGINT and SIGTERM: it was told to end, and did."""
+    raise SystemExit(0)
+
+
 def wait_for_redis(name: str) -> None:
     """Return once the state store answers, and say that it is waited for; SIGINT and SIGTERM end the process with 0.
 
@@ -39,12 +44,11 @@ def wait_for_redis(name: str) -> None:
     from pipeline.redis_faults import in_words, is_refusal
     from pipeline.settings import redis_address
 
-    ended = threading.Event()
-    former = {number: signal.signal(number, lambda *_: ended.set()) for number in (signal.SIGTERM, signal.SIGINT)}
+    former = {number: signal.signal(number, end_well) for number in (signal.SIGTERM, signal.SIGINT)}
     has_said = False
     try:
         with connected() as redis:
-            while not ended.is_set():
+            while True:
                 try:
                     redis.ping()
                 except (RedisConnectionError, RedisTimeoutError) as error:
@@ -53,13 +57,12 @@ def wait_for_redis(name: str) -> None:
                     if not has_said:
                         click.echo(f"{name} waits: {in_words(error)} at {redis_address(os.environ).shown}", err=True)
                     has_said = True
-                    ended.wait(_LOOK_AGAIN_S)
+                    time.sleep(_LOOK_AGAIN_S)
                 else:
                     return
     finally:
         for number, handler in former.items():
             signal.signal(number, handler)
-    raise SystemExit(0)
 
 
 def check_is_free(address: str, port: int) -> None:

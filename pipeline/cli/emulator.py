@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import click
 
 from pipeline.errors import ConfigurationError
@@ -46,7 +48,7 @@ def emulator(
     (secret "secret"), and holds what is written to it in memory. Its address, opened in a browser, shows what that is.
     docs/emulator.md has the whole table of what is covered.
     """
-    from pipeline.cli.connection import check_is_free
+    from pipeline.cli.connection import check_is_free, end_well
 
     try:
         from pipeline.emulator.org import InvalidSeed
@@ -57,6 +59,8 @@ def emulator(
         ) from None
     check_is_free(host, port)
     try:
+        for number in (signal.SIGTERM, signal.SIGINT):  # which uvicorn raises again once it has ended
+            signal.signal(number, end_well)
         serve(
             host=host,
             port=port,

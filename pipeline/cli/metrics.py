@@ -2,10 +2,11 @@
 
 import os
 import signal
-import threading
 from functools import partial
 
 import click
+
+_ENDS = (signal.SIGTERM, signal.SIGINT)
 
 
 @click.command(epilog="\b\nExamples:\n  pipeline metrics\n  pipeline metrics --bind 0.0.0.0 --port 9808")
@@ -29,14 +30,13 @@ def metrics(*, port: int, address: str) -> None:
 
     settings = load_settings(os.environ)
     with connect(settings.redis) as redis:
+        # Held back from the first: a handler that wakes this thread could come while it falls asleep.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)
         exporter = Exporter(redis, settings.destination, queued, partial(policies, settings, redis))
         try:
             server, stop = serve(exporter, port=port, address=address)
         except OSError as error:
             raise ConfigurationError(f"cannot listen on {address}:{port}: {error.strerror or error}") from None
-        ended = threading.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: ended.set())
         click.echo(f"metrics on http://{address}:{server.server_port}/metrics")
-        ended.wait()
+        signal.sigwait(_ENDS)
         stop()

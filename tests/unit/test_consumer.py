@@ -7,7 +7,7 @@ import pytest
 import yaml
 from kombu.message import Message
 
-from pipeline.consumer import why_unreadable
+from pipeline.consumer import is_cleanup, why_unreadable
 
 JSON = {"application/json"}
 TASKS = {"pipeline.send_event"}
@@ -36,6 +36,11 @@ def test_a_message_of_this_version_is_taken() -> None:
     assert why(message()) is None
     assert why(message(pipeline_format=1)) is None
     assert why(message(body=BODY.encode())) is None
+
+
+def test_what_an_earlier_beat_sends_each_night_is_known() -> None:
+    assert is_cleanup(message(task="celery.backend_cleanup"))
+    assert not is_cleanup(message())
 
 
 def test_celery_s_first_protocol_is_taken_as_well() -> None:

@@ -95,4 +95,6 @@ def test_every_command_in_a_shell_block_exists_with_its_options() -> None:
 def test_every_variable_that_is_named_is_read() -> None:
     code = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "pipeline").rglob("*.py"))
     for name, text in texts().items():
-        assert {variable for variable in VARIABLE.findall(text) if variable not in code} == set(), name
+        # What is said of other programs' variables has a test of its own (tests/hostile).
+        ours = re.sub(r"### Variables of other programs\n.*?\n\n(?=## )", "", text, flags=re.DOTALL)
+        assert {variable for variable in VARIABLE.findall(ours) if variable not in code} == set(), name
