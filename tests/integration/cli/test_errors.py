@@ -30,6 +30,7 @@ def ports() -> Iterator[dict[str, str]]:
     [
         # Redis
         (["status"], NO_REDIS, 1, "set PIPELINE_REDIS_URL"),
+        (["status"], NO_REDIS, 1, "It was looked for at redis://127.0.0.1:"),
         (["send", "{file}"], NO_REDIS, 1, "set PIPELINE_REDIS_URL"),
         (["dead-letters", "list"], NO_REDIS, 1, "set PIPELINE_REDIS_URL"),
         (["up", "--data", "{folder}"], {"SALESFORCE_ENDPOINT_URL": "", **NO_REDIS}, 1, "unset PIPELINE_REDIS_URL"),

@@ -76,6 +76,7 @@ def test_the_status_of_a_new_system_is_all_zero_and_says_what_is_not_known() -> 
         "left_out",
         "paused_objects",
         "unreadable",
+        "redis",
         "events",
         "clock_skew_s",
     }
