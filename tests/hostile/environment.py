@@ -10,6 +10,7 @@ from typing import Any
 
 import requests
 
+from pipeline.inbox.waiting import waiting
 from pipeline.local import LocalStack, console, flower, pipeline_command, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -73,18 +74,16 @@ def run(hostile: Mapping[str, str], folder: Path) -> dict[str, Any]:
             "letters": pipeline_command("dead-letters", "list"),
         }
         ended = {name: _ended(command, stack) for name, command in commands.items() if name != "letters"}
-        told: dict[str, Any] = {}
         counts = {"accepted": 2 * EVENTS, "skipped": 2, "rejected": 2}
         with stack.redis.client() as redis:
 
             def is_done() -> bool:
                 taken_in = {name.decode(): int(of) for name, of in redis.hgetall("pipeline:{events}:counts").items()}
-                if taken_in != counts:
-                    return False
-                told.update(_status(stack))
-                return not told["backlog"]["Lead"] and not told["in_flight"]["Lead"]
+                lead = waiting(redis, ["Lead"])["Lead"]
+                return taken_in == counts and not lead.backlog and not lead.in_flight
 
             wait_until(is_done, what="the sample", within_s=60)
+        told = _status(stack)
         ended["letters"] = _ended(commands["letters"], stack)
         leads = requests.get(f"{stack.emulator_url}/_emulator/records/Lead", timeout=10).json()
         carriers = [service for service in stack.services if service.name not in {"redis", "emulator"}]
@@ -92,6 +91,7 @@ def run(hostile: Mapping[str, str], folder: Path) -> dict[str, Any]:
             service.begin_stop()
         wait_until(lambda: not any(service.is_running for service in carriers), what="the end of all")
         ended |= {service.name: service.ending for service in carriers}
+        assert {service.ending for service in carriers} == {"code 0"}, ended
     status = {name: told[name] for name in ("backlog", "dead_letters", "unreadable")}
     return {
         "ended": ended,

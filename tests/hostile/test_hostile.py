@@ -30,6 +30,7 @@ def test_every_variable_that_is_left_out_has_its_place_in_the_table() -> None:
         assert any(one.startswith(name.rstrip("*")) for one in told), name
 
 
+@pytest.mark.timeout(300)  # two whole systems, one after the other
 def test_the_sample_ends_with_all_of_them_as_without(tmp_path: Path) -> None:
     hostile = {name: value for row, _ in table() for name, value in row.items()}
     assert run(hostile, tmp_path / "hostile") == run({}, tmp_path / "without")

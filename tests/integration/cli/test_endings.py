@@ -3,10 +3,7 @@
 import os
 import signal
 import socket
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from pipeline.local import LOOPBACK, LocalRedis, Service, free_port, pipeline_command, wait_until
 
@@ -42,19 +39,13 @@ def started(name: str, url: str, folder: Path) -> Service:
     return Service(name, command, env=env, log=folder / f"{name}.log", cwd=folder, is_ready=is_ready).start()
 
 
-@pytest.fixture(scope="module")
-def redis() -> Iterator[LocalRedis]:
-    with LocalRedis() as server:
-        yield server
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: str(number.name))
-def test_everything_ends_with_0_when_it_is_stopped(redis: LocalRedis, tmp_path: Path, number: signal.Signals) -> None:
-    services = [started(name, redis.url, tmp_path) for name in READY]
+def test_everything_ends_with_0_after_ctrl_c(redis_server: LocalRedis, tmp_path: Path) -> None:
+    # How all of them end after SIGTERM is looked at by each test that stops a whole system, as that in tests/hostile.
+    services = [started(name, redis_server.url, tmp_path) for name in READY]
     try:
         for service in services:
             service.wait_until_ready()
-            service.send_signal(number)
+            service.send_signal(signal.SIGINT)
         wait_until(lambda: not any(service.is_running for service in services), what="the end of all", within_s=60)
         assert {service.name: service.ending for service in services} == dict.fromkeys(READY, "code 0")
         assert not [service.name for service in services if "Traceback" in service.output()]
@@ -63,8 +54,7 @@ def test_everything_ends_with_0_when_it_is_stopped(redis: LocalRedis, tmp_path: 
             service.kill()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: str(number.name))
-def test_what_waits_for_redis_says_where_it_looks_and_can_be_stopped(tmp_path: Path, number: signal.Signals) -> None:
+def test_what_waits_for_redis_says_where_it_looks_and_can_be_stopped(tmp_path: Path) -> None:
     port = free_port()
     services = [started(name, f"redis://ops:hush@{LOOPBACK}:{port}/0", tmp_path) for name in ("beat", "console")]
     try:
@@ -73,7 +63,7 @@ def test_what_waits_for_redis_says_where_it_looks_and_can_be_stopped(tmp_path: P
             wait_until(lambda said=said, service=service: said in service.output(), what=said)  # type: ignore[misc]
         for service in services[1:]:
             service.wait_until_ready()
-        for service in services:
+        for service, number in zip(services, (signal.SIGINT, signal.SIGTERM), strict=True):
             service.send_signal(number)
         wait_until(lambda: not any(service.is_running for service in services), what="the end")
         assert [service.ending for service in services] == ["code 0"] * 2
