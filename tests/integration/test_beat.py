@@ -13,6 +13,11 @@ from pipeline.state_store import ServerClock
 HOUR = timedelta(hours=1)
 
 
+@pytest.fixture(autouse=True)
+def _looks_there(redis_server: LocalRedis, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIPELINE_REDIS_URL", redis_server.url)
+
+
 def scheduler_of(server: LocalRedis) -> Scheduler:
     app = Celery("other", broker=server.url, set_as_current=False)
     app.conf.update(
