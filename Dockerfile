@@ -3,7 +3,7 @@ FROM python:3.11-slim AS build
 WORKDIR /build
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY pipeline pipeline
-# Only what production needs, the console too: the emulator and the embedded Redis are the `local` extra.
+# Only what production needs, workers and console: the emulator and the embedded Redis are the `local` extra.
 RUN python -m venv /opt/pipeline && /opt/pipeline/bin/pip install --no-cache-dir --constraint constraints.txt '.[console]'
 
 FROM python:3.11-slim

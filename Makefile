@@ -41,6 +41,9 @@ test-rabbitmq: install  ## the tests of whole systems with RabbitMQ as the broke
 hostile: install  ## the sample with each variable of other programs that docs/deployment.md names, one by one
 	@$(BIN)/python -m tests.hostile
 
+producers: install  ## send with the oldest and the newest Celery that a producer may have, each installed anew (needs the network)
+	@$(BIN)/python -m tests.producers
+
 docs: install  ## build the documentation into site/; fails at a link that leads nowhere
 	@$(BIN)/zensical build --clean --strict
 
@@ -67,4 +70,4 @@ reference: install  ## write the commands' help into docs/commands.md
 clean:  ## remove .venv and caches
 	rm -rf $(VENV) $(VENV)-audit site .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-.PHONY: help install screenshots demo test bench conformance test-rabbitmq chaos hostile docs lint audit format reference clean
+.PHONY: help install screenshots demo test bench conformance test-rabbitmq producers chaos hostile docs lint audit format reference clean

@@ -1,15 +1,20 @@
-"""The Celery application: the one place where it is made."""
+"""The Celery application: the one place where it is made.
 
-import gc
-import logging
-import os
+It is a guest in other people's programs: making it, and sending with it, changes nothing for another Celery application
+of the process. So it is not the current one; it takes no other application's tasks and gives it none of its own; its
+transport and its pools are its own, and no name that kombu knows is changed; it brings no Django fixup, which connects
+Celery's signals and changes `sys.path`. What a worker wants of its process is set up by `pipeline/own_process.py`, once
+a worker or beat of this application starts there.
+"""
+
+from functools import cached_property
 from typing import Any
 
 from celery import Celery
 from celery.app.utils import Settings
-from celery.signals import after_setup_logger, after_setup_task_logger, worker_init, worker_process_init
 
-from pipeline import logs
+# What Celery.send_task takes by position after args and kwargs, as far as anybody would write it so.
+_OF_SEND_TASK = ("countdown", "eta", "task_id", "producer", "connection")
 
 
 class _Settings(Settings):
@@ -24,6 +29,8 @@ class _Settings(Settings):
 
 
 class _App(Celery):
+    amqp_cls = "pipeline.amqp:AMQP"
+
     def on_init(self) -> None:
         """Make the settings ours, before one of them is read; see celery.Celery.on_init."""
         object.__setattr__(self.conf, "__class__", _Settings)  # an attribute that is set as usual is a setting
@@ -35,59 +42,52 @@ class _App(Celery):
         celery.params[0].default = self
         return celery.main(args=argv, standalone_mode=False)
 
+    def send_task(self, name: str, args: Any = None, kwargs: Any = None, *arguments: Any, **options: Any) -> Any:
+        """Send a task by its name; send_event and send_events as `apply_async` does, which calls this once more."""
+        if "task_type" not in options and name in ("pipeline.send_event", "pipeline.send_events"):
+            by_position = dict(zip(_OF_SEND_TASK, arguments, strict=False))
+            return self.tasks[name].apply_async(args, kwargs, **by_position, **options)
+        return super().send_task(name, args, kwargs, *arguments, **options)
 
-# Objects made and not given back since the last look for cycles, from which the next look is due.
-_NEW_OBJECTS = 50_000
+    @cached_property
+    def Worker(self) -> Any:  # noqa: N802  (Celery's name)
+        """The worker of `pipeline worker` and of `celery -A pipeline worker`, whose process is the pipeline's own."""
+        return self._in_own_process("celery.apps.worker:Worker")
+
+    @cached_property
+    def Beat(self) -> Any:  # noqa: N802  (Celery's name)
+        """As `Worker`, for beat."""
+        return self._in_own_process("celery.apps.beat:Beat")
+
+    def _in_own_process(self: Any, name: str) -> Any:
+        from pipeline.own_process import set_up
+
+        set_up(self)
+        return self.subclass_with_self(name)
+
+    @property
+    def pool(self: Any) -> Any:
+        """The connections that workers publish over. Kombu's own pools are shared, and so is the bound on them."""
+        if self._pool is None:
+            self._ensure_after_fork()
+            self._pool = self.connection_for_write().Pool(limit=self.conf.broker_pool_limit)
+        return self._pool
+
+    def _task_from_fun(self, fun: Any, *arguments: Any, **options: Any) -> Any:
+        """Make a task of a function of the pipeline's or Celery's; Celery offers those of every other application."""
+        if fun.__module__.partition(".")[0] not in {"pipeline", "celery"}:
+            return None
+        make: Any = super()._task_from_fun
+        return make(fun, *arguments, **options)
+
 
 # Said here, because CELERY_LOADER, CELERY_RESULT_BACKEND and DJANGO_SETTINGS_MODULE of a host would be taken otherwise.
 app = _App(
     "pipeline",
-    include=["pipeline.tasks.ingest", "pipeline.tasks.deliver", "pipeline.tasks.upkeep"],
     loader="celery.loaders.app:AppLoader",
     backend="disabled",
     fixups=[],
+    set_as_current=False,
+    include=["pipeline.tasks.ingest", "pipeline.tasks.deliver", "pipeline.tasks.upkeep"],
 )
 app.config_from_object("pipeline.celeryconfig")
-
-# They write a line when a task is received and another when it is done, which tells nothing of an event (its arguments
-# are hidden) and costs an ingest worker as much as the event does. What a delivery did, `deliver` logs itself.
-_WORDY = ("celery.worker.strategy", "celery.app.trace")
-
-
-@after_setup_logger.connect
-def _log_batches_and_not_messages(loglevel: int, **_: Any) -> None:
-    """Keep Celery's two lines for each message to `--log-level DEBUG`."""
-    for name in _WORDY:
-        logging.getLogger(name).setLevel(logging.DEBUG if loglevel <= logging.DEBUG else logging.WARNING)
-
-
-@after_setup_logger.connect
-@after_setup_task_logger.connect
-def _log_without_values(logger: Any, **_: Any) -> None:
-    logs.set_up(logger, logs.log_format(os.environ))
-
-
-@worker_init.connect
-def _import_before_the_pool_forks(**_: Any) -> None:
-    """Import what the tasks use, which a producer does without: once, and not in each process at its first message.
-
-    What was imported is never looked at for cycles from then on, in no process: a full look would copy most of the
-    memory that they share, and Celery has one taken before it forks each of them.
-    """
-    import pipeline.delivery.backlog
-    import pipeline.delivery.deliverer
-    import pipeline.events.schemas
-    import pipeline.settings.file
-    import pipeline.tasks.runtime  # noqa: F401
-
-    gc.collect()
-    gc.freeze()
-
-
-@worker_process_init.connect
-def _look_for_garbage_rarely(**_: Any) -> None:
-    """Have Python look for cycles seldom: a batch is a hundred thousand small objects, and none of them is in one.
-
-    By default each 700 new ones bring a look, which is a fifth of a delivery's time.
-    """
-    gc.set_threshold(_NEW_OBJECTS)

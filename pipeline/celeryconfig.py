@@ -4,15 +4,9 @@ import os
 from typing import Any
 
 from kombu import Queue
-from kombu.transport import TRANSPORT_ALIASES
 
 from pipeline import settings
 from pipeline.settings.secrets import accepts_unsigned, message_keys
-
-# Kombu's own transport can lose a message whose worker is killed right after taking it; see pipeline/broker.py.
-# Registered by scheme, because kombu goes by it for TLS and for the next of several addresses.
-TRANSPORT_ALIASES |= dict.fromkeys(("redis", "rediss"), "pipeline.broker:Transport")
-TRANSPORT_ALIASES["sentinel"] = "pipeline.broker:SentinelTransport"
 
 # A producer needs only this. Kombu itself would not check the certificate of a rediss:// address.
 _broker = settings.broker(os.environ)

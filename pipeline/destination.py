@@ -1,10 +1,13 @@
 """Destination: what destination.yaml says, as values. Reading the file is the work of `settings`."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from pipeline.operation import Json, Verb
+if TYPE_CHECKING:  # a producer, which reads settings, does without what packs operations
+    from pipeline.operation import Json, Verb  # noqa: TC004  (annotations only, which are not evaluated)
 
 OnMultiple: TypeAlias = Literal["oldest", "newest", "error"]
 OnConverted: TypeAlias = Literal["contact", "skip", "create"]

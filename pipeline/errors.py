@@ -13,5 +13,9 @@ class InvalidEvent(PipelineError):  # noqa: N818  (an event is invalid; nothing 
     """The producer has to act: an event breaks the Segment spec or a bound of size or nesting."""
 
 
+class RefusedCall(PipelineError, TypeError):  # noqa: N818  (what was refused, not what went wrong)
+    """The producer has to act: it calls a task in a way that would lose events, or sends what is no event."""
+
+
 class LeaseLost(PipelineError):  # noqa: N818  (a fact about a claim, not a fault)
     """A worker no longer holds the claim it wants to act on; whoever holds it now will do the work."""

@@ -1,6 +1,7 @@
 """Real things for tests: a Redis server and an emulated org for the whole run, each test finding them empty."""
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,9 @@ import requests
 
 from pipeline.local import LocalRedis, LocalStack, emulator_service
 from pipeline.local.stack import emulator_address
+
+# A crowded machine is no reason for a test to fail; tests of the bound itself take this away.
+os.environ["PIPELINE_SEND_TIMEOUT"] = "30"
 
 pytest_plugins = ["pipeline.emulator.testing"]
 

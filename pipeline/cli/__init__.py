@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from pipeline.errors import ConfigurationError, PipelineError
+from pipeline.extras import advice, name_is_taken
 
 # name → (module, one line of help). `pipeline --help` prints the line without importing the module.
 _COMMANDS = {
@@ -67,7 +68,10 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  (as above)
         if cmd_name not in _COMMANDS:
             return None
-        module = importlib.import_module(f"pipeline.cli.{_COMMANDS[cmd_name][0]}")
+        try:
+            module = importlib.import_module(f"pipeline.cli.{_COMMANDS[cmd_name][0]}")
+        except ModuleNotFoundError as missing:
+            raise _not_installed(missing) from None
         command: click.Command = getattr(module, cmd_name.replace("-", "_"))
         return command
 
@@ -86,10 +90,14 @@ class _LazyGroup(click.Group):
             formatter.write_dl([(name, line) for name, (_, line) in _COMMANDS.items()])
 
     def invoke(self, ctx: click.Context) -> Any:
+        if taken := name_is_taken():
+            raise Misconfigured(taken)
         for notice in _notices():
             click.echo(f"warning: {notice}", err=True)
         try:
             return super().invoke(ctx)
+        except ModuleNotFoundError as missing:
+            raise _not_installed(missing) from None
         except ConfigurationError as error:
             raise Misconfigured(str(error)) from None
         except PipelineError as error:
@@ -123,6 +131,12 @@ def _notices() -> list[str]:
         return said + unchecked(redis_address(os.environ), broker(os.environ))
     except ConfigurationError:  # the command says it, if it needs an address
         return said
+
+
+def _not_installed(missing: ModuleNotFoundError) -> Exception:
+    """Return what to tell of a module that is missing; one of the pipeline's own is a fault of the code."""
+    name = missing.name or ""
+    return missing if not name or name.partition(".")[0] == "pipeline" else Misconfigured(advice(name))
 
 
 def _faults_of_a_server() -> tuple[type[Exception], ...]:

@@ -7,11 +7,13 @@ import ipaddress
 import logging
 import os
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from typing import NoReturn
 
 import click
 
 from pipeline.errors import ConfigurationError
+from pipeline.extras import advice, missing_for_workers
 from pipeline.settings.secrets import given
 
 _STATE_SAVED_EVERY_MS = 60_000  # what a killed Flower forgets at most
@@ -77,6 +79,8 @@ def flower(*, address: str, port: int, state: str) -> None:
     """
     from pipeline.cli.connection import check_is_free
 
+    if find_spec("flower") is None:
+        raise ConfigurationError(advice("flower"))
     check_flower_access(address, os.environ)
     check_is_free(address, port)
     # Flower reads the variable itself, no file, and takes an empty one for a password that nobody knows.
@@ -169,6 +173,8 @@ def _become_celery(arguments: Sequence[str]) -> NoReturn:
     from pipeline.app import app
     from pipeline.logs import log_format
 
+    if missing := missing_for_workers():
+        raise ConfigurationError(missing)
     log_format(os.environ)  # a wrong one is said now, where it would only be a line in the log later
 
     raise SystemExit(app.start(list(arguments)))

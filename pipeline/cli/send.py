@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress, TaskID
 
+_PATIENCE_S = "30"  # nobody waits for a page, and a restart of Redis is no reason to stop
 CHUNK = 100  # events per message: large enough that the queue costs little, small enough for workers to share the work
 
 
@@ -41,7 +42,11 @@ def send(*, file: BinaryIO, is_again: bool, is_json: bool) -> None:
     from rich.progress import Progress
 
     from pipeline import send_events
+    from pipeline.sending import TIMEOUT
+    from pipeline.settings.secrets import given
 
+    if given(os.environ, TIMEOUT) is None:
+        os.environ[TIMEOUT] = _PATIENCE_S
     console = Console(stderr=True)
     path = Path(str(getattr(file, "name", "")))
     is_file = path.is_file()  # and no pipe, which cannot be read twice

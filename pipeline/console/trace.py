@@ -40,7 +40,7 @@ def look(visit: Visit) -> Answer:
     hint = (
         None
         if sought
-        else empty("Which event?", "Its messageId stands in the event, and the producer's code knows it.")
+        else empty("Which event?", "Its messageId stands in the event; it is also what send_event.delay returned.")
     )
     found = _found(visit, sought) if sought else hint
     return Answer(page(visit, "Trace", tag("h1", "Trace an event"), tag("section", asked), found, here="Trace"))

@@ -6,12 +6,14 @@ The values are personal data, so they go into nothing that is logged or shown: n
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from redis import Redis
 
 from pipeline.inbox.scripts import Script
-from pipeline.operation import Json
+
+if TYPE_CHECKING:  # a producer that reads results does without what packs operations
+    from pipeline.operation import Json
 
 KEPT_S: Final = 900  # who asks is waiting for the answer; a quarter of an hour outlives a pause of the org's
 MOST_KEPT: Final = 10_000  # messages; with MOST_BYTES this bounds the memory at 640 MB, in practice at a few MB
@@ -30,7 +32,7 @@ class ReadResult:
 
     object: str
     is_found: bool = False
-    fields: Mapping[str, Json] = field(default_factory=dict, repr=False)
+    fields: "Mapping[str, Json]" = field(default_factory=dict, repr=False)
     error: str | None = field(default=None, repr=False)  # Salesforce's words may quote what was looked for
 
 

@@ -39,7 +39,8 @@ def wait_until(condition: Callable[[], object], *, what: str, within_s: float = 
 def clean_environment() -> dict[str, str]:
     """Return this process's environment without anything that could lead a local run to a real org or broker."""
     ours = ("PIPELINE_", "SALESFORCE_", "CELERY_", "FLOWER_")
-    environ = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    harmless = ("PIPELINE_SEND_TIMEOUT",)
+    environ = {name: value for name, value in os.environ.items() if name in harmless or not name.startswith(ours)}
     direct = ",".join(filter(None, [environ.get("NO_PROXY") or environ.get("no_proxy"), LOOPBACK, "localhost"]))
     environ["NO_PROXY"] = environ["no_proxy"] = direct
     environ["PYTHONUNBUFFERED"] = "1"

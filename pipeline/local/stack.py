@@ -267,8 +267,10 @@ def connect_producer(broker_url: str) -> None:
     from celery.app.base import _after_fork_cleanup_app  # type: ignore[attr-defined]  # the stubs leave it out
 
     from pipeline import app
+    from pipeline.sending import sender
 
     app.conf.update(broker_url=broker_url)
+    sender.cache_clear()
     _after_fork_cleanup_app(app)  # forgets the connections to the former broker; `app.close` would forget the app
 
 

@@ -60,6 +60,7 @@ class DeliverTask(PipelineTask):
 
 # Acknowledged at once and not late: it carries nothing, and whoever sweeps sends another.
 @app.task(
+    shared=False,
     name="pipeline.deliver",
     base=DeliverTask,
     Strategy=staticmethod(_delayed_by_own_clock),

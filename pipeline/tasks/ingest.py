@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 from pipeline.app import app
 from pipeline.errors import PipelineError
 from pipeline.redis_faults import in_words
-from pipeline.tasks.base import EventTask
+from pipeline.tasks.base import EventsTask, EventTask
 from pipeline.tasks.grouping import Body, grouped
 
 if TYPE_CHECKING:
@@ -46,13 +46,13 @@ def take_in(messages: Sequence[Body], *, is_again: bool = False) -> tuple[int, N
     return 0, None, (time.monotonic() - begun) / len(messages)
 
 
-@app.task(name="pipeline.send_event", base=EventTask, bind=True, Strategy=staticmethod(grouped(take_in)))
+@app.task(shared=False, name="pipeline.send_event", base=EventTask, bind=True, Strategy=staticmethod(grouped(take_in)))
 def send_event(self: Any, event: Any) -> None:
     """Take in one event: `send_event.delay(event)`."""
     _ingest([event], is_again=bool(self.request.delivery_info.get("redelivered")))
 
 
-@app.task(name="pipeline.send_events", base=EventTask, bind=True)
+@app.task(shared=False, name="pipeline.send_events", base=EventsTask, bind=True)
 def send_events(self: Any, events: Any) -> None:
     """Take in many events with one message: `send_events.delay([event, ...])`."""
     is_again = bool(self.request.delivery_info.get("redelivered"))

@@ -35,7 +35,7 @@ _SAMPLE_EVERY_S = 60.0
 _RENEW_AFTER_S = 900.0
 
 
-@app.task(name="pipeline.renew_session", base=PipelineTask)
+@app.task(shared=False, name="pipeline.renew_session", base=PipelineTask)
 def renew_session() -> None:
     """Log in anew, so that no delivery meets an expired session, unless that was done lately. It is no API call."""
     session = _runtime().session
@@ -44,7 +44,7 @@ def renew_session() -> None:
         _report("the session was not renewed", session.renew_now)
 
 
-@app.task(name="pipeline.refresh_describe", base=PipelineTask)
+@app.task(shared=False, name="pipeline.refresh_describe", base=PipelineTask)
 def refresh_describe() -> None:
     """Describe every configured object again that was not lately. Costs one API call."""
     held = _runtime()
@@ -52,7 +52,7 @@ def refresh_describe() -> None:
     _report("the describe cache was not refreshed", lambda: held.describes.refresh(names))
 
 
-@app.task(name="pipeline.sync_quota", base=PipelineTask)
+@app.task(shared=False, name="pipeline.sync_quota", base=PipelineTask)
 def sync_quota() -> None:
     """Ask for the org's usage while the gate is closed by it, to see when calls are there again."""
     held = _runtime()

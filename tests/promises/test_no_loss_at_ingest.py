@@ -24,12 +24,12 @@ EVENT = {"type": "identify", "userId": "u", "traits": {"email": "a@example.com"}
 # A worker that is killed, by itself and with no chance to do anything, when it is about to run one method.
 KILLED_AT = """
 import os, signal, sys
-from kombu.transport import TRANSPORT_ALIASES, redis, virtual
-from pipeline import app, celeryconfig
+from kombu.transport import redis, virtual
+from pipeline import amqp, app
 from pipeline.broker import Transport
 transport, place = sys.argv[1:]
 if transport == "kombu":
-    TRANSPORT_ALIASES["redis"] = "kombu.transport.redis:Transport"
+    amqp.TRANSPORTS.clear()
 def has_message():
     with redis.redis.Redis.from_url(os.environ["PIPELINE_REDIS_URL"]) as client:
         return not client.exists("ingest")

@@ -26,6 +26,7 @@ def imported_by(file):
         elif isinstance(one, ast.ImportFrom):
             yield one.module
 
+assert app.Worker
 app.loader.import_default_modules()
 worker_init.send(sender=None)
 looked_at, kept_out = len(gc.get_objects()), gc.get_freeze_count()
