@@ -9,7 +9,7 @@ from celery.exceptions import Ignore, Reject, SoftTimeLimitExceeded
 from celery.utils.log import get_task_logger
 
 from pipeline.errors import PipelineError
-from pipeline.events.stamp import stamp
+from pipeline.events.plain import ready, ready_all
 from pipeline.logs import without_values
 from pipeline.message_format import FORMAT, FORMAT_HEADER
 
@@ -53,13 +53,13 @@ class EventTask(PipelineTask):
     acks_on_timeout = False  # whose process had to be killed was not taken in, and comes again
 
     def apply_async(self, args: Any = None, kwargs: Any = None, *positional: Any, **options: Any) -> Any:
-        """Send events, each with the `messageId` and `timestamp` it lacks."""
+        """Send events, each with the `messageId` and `timestamp` it lacks.
+
+        Raises InvalidEvent, and sends nothing, where one is beyond a bound or cannot be JSON; see events/plain.py.
+        """
         given = [*(args or ()), *(kwargs or {}).values()]
         now = datetime.now(UTC)
-        stamped = [
-            [stamp(event, now=now) for event in one] if isinstance(one, list | tuple) else stamp(one, now=now)
-            for one in given
-        ]
+        stamped = [ready_all(one, now=now) if isinstance(one, list | tuple) else ready(one, now=now) for one in given]
         return super().apply_async(stamped, {}, *positional, **options)
 
     def shown(self, args: Sequence[Any]) -> str:
