@@ -1,7 +1,7 @@
 """`make fuzz MINUTES=60 SEED=1`: messages of all kinds on the queue of a real worker; exit code 1 for a finding.
 
-A finding is a worker that has stopped, a valid event that was not taken in, an event that has ended nowhere or twice, or
-one that came out as another. The messages of a finding are printed in base64.
+A finding is a worker that has stopped, a valid event that was not taken in, an event that has ended nowhere or twice,
+or one that came out as another. The messages of a finding are printed in base64.
 """
 
 import argparse

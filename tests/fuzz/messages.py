@@ -1,7 +1,7 @@
 """What the fuzzer puts on the queue: messages as producers send them, with something odd somewhere.
 
-What is odd is random structure, or goes just past one of our own bounds. Nothing here is large or deep enough to trouble
-anybody else's software.
+What is odd is random structure, or goes just past one of our own bounds. Nothing here is large or deep enough to
+trouble anybody else's software.
 """
 
 import base64
@@ -137,7 +137,10 @@ class Maker:
         body = json.dumps(said).encode()
         if not is_good and choose.random() < 0.3:
             body, values = self._bitten(body), {}
-        return Sent(self._wrapped(body, headers, is_good=is_good), marks, values, is_good)
+        raw = self._wrapped(body, headers, is_good=is_good)
+        if not is_good and choose.random() < 0.1:  # noqa: PLR2004
+            raw, values = self._bitten(raw), {}
+        return Sent(raw, marks, values, is_good)
 
     def _wrapped(self, body: bytes, headers: dict[str, Any], *, is_good: bool) -> bytes:
         choose = self.random
