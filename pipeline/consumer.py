@@ -82,6 +82,8 @@ def _is_time(text: Any) -> bool:
 def _make_ready(message: Any, told: Mapping[str, Any], body: TaskBody, *, is_for_events: bool) -> None:
     handed_on = {name: told.get(name) for name in _HANDED_ON}
     texts = {name: value for name, value in handed_on.items() if isinstance(value, str) and len(value) <= _LONGEST}
+    if is_for_events:
+        texts.pop("expires", None)  # an event that is late is still true; Celery would drop it without a trace
     lost = lost_readers(message.headers)
     message.headers = {**texts, LOST: lost} if lost else texts
     message._decoded_cache = body.payload or [[], {}, {}]  # noqa: SLF001  (what kombu keeps of a body it has decoded)

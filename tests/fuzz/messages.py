@@ -138,7 +138,7 @@ class Maker:
         if not is_good and choose.random() < 0.3:
             body, values = self._bitten(body), {}
         raw = self._wrapped(body, headers, is_good=is_good)
-        if not is_good and choose.random() < 0.1:  # noqa: PLR2004
+        if not is_good and choose.random() < 0.1:
             raw, values = self._bitten(raw), {}
         return Sent(raw, marks, values, is_good)
 
@@ -165,8 +165,7 @@ class Maker:
         if choose.random() < 0.15:
             place = choose.choice((envelope, envelope["properties"], envelope["properties"]["delivery_info"]))
             place[choose.choice((*place, "x", "priority", "redelivered", "reply_to"))] = self._value(4)
-        raw = json.dumps(envelope).encode()
-        return self._bitten(raw) if choose.random() < 0.1 else raw
+        return json.dumps(envelope).encode()
 
     def _bitten(self, raw: bytes) -> bytes:
         choose = self.random

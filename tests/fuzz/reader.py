@@ -62,7 +62,7 @@ class Reader:
                 json.dumps(letter.event, allow_nan=False)
             except ValueError:
                 yield "a dead letter is no JSON", repr(letter.event).encode()
-        accepted = {operation.event["messageId"]: operation.event for operation in self._operations()}
+        accepted = {operation.event.get("messageId"): operation.event for operation in self._operations()}
         for sent in batch:
             for mark in sent.marks:
                 told = self.redis.get(f"pipeline:{{events}}:seen:{stored_id(mark)}")
