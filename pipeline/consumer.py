@@ -155,10 +155,11 @@ class Consumer(CeleryConsumer):
         # There first and acknowledged then: killed in between, it is set aside twice.
         if isinstance(message, VirtualMessage):
             channel: Any = message.channel
+            raw = vars(message)["_raw"]  # as it came
             if isinstance(channel, Channel):
-                channel.set_aside(message._raw, queue)  # noqa: SLF001  (as it came)
+                channel.set_aside(raw, queue)
             else:
-                channel._put(aside, message._raw)  # noqa: SLF001  (how kombu itself gives one back)
+                channel._put(aside, raw)  # noqa: SLF001  (how kombu itself gives one back)
         else:
             with self.app.producer_or_acquire() as producer:
                 producer.publish(

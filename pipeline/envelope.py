@@ -28,7 +28,7 @@ def read_envelope(raw: bytes) -> dict[str, Any]:
     if fault:
         raise Unfit(f"it {fault}")
     try:
-        envelope = loads(raw)
+        envelope: dict[str, Any] = loads(raw)
     except ValueError:
         raise Unfit("it is no JSON") from None
     if not _is_message(envelope):
@@ -87,7 +87,7 @@ class Message(virtual.Message):
             super().__init__(unpacked, channel=channel, **options)
         except Exception as fault:  # noqa: BLE001  (kombu tells of a body by whatever its codecs raise)
             super().__init__({**payload, "body": None, "headers": {}}, channel=channel, **options)
-            self.errors.append((type(fault), fault, None))
+            self.errors = [(type(fault), fault, None)]
         self._raw = payload  # what goes back to a queue is what came
 
 
