@@ -202,6 +202,7 @@ def _acknowledge(group: Sequence[Any]) -> None:
 def _note_lost_reader(request: Any, failure: Any = None, *_: Any) -> None:
     """Have a message counted that was alone with a process which died, or had to be killed for the time it took."""
     error = getattr(failure, "exception", None)
+    error = getattr(error, "exc", error)  # as billiard wraps one to send it
     if isinstance(error, WorkerLostError | TimeLimitExceeded | SystemExit):
         held = getattr(request.message.channel, "qos", None)
         if isinstance(held, _CountsLostReaders):

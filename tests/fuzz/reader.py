@@ -96,7 +96,7 @@ def _is_there(mark: str, raw: bytes) -> bool:
         body = loads(base64.b64decode(json.loads(raw)["body"]))
     except (ValueError, TypeError, KeyError, RecursionError):
         return False
-    args, kwargs = (body["args"], body["kwargs"]) if isinstance(body, dict) else body[:2]
+    args, kwargs = (body.get("args", []), body.get("kwargs", {})) if isinstance(body, dict) else body[:2]
     given = [*args, *kwargs.values()]
     events = [event for one in given for event in (one if isinstance(one, list) else [one])]
     return any(isinstance(event, dict) and event.get("messageId") == mark for event in events)
