@@ -15,8 +15,8 @@ from pipeline.inbox.inbox import Inbox
 from pipeline.local import LocalStack, connect_producer, wait_until
 from pipeline.operation import decode
 
-# Ends whoever reads an event that asks for it: the worker's main process as it looks at the message, whose messages then
-# come back after a second and not after forty.
+# Ends whoever reads an event that asks for it: the worker's main process as it looks at the message. What that has held
+# comes back after a second, and not after forty.
 ENDS_READERS = """
 import os, signal
 from celery.signals import worker_init
