@@ -183,8 +183,7 @@ def test_an_event_that_ends_the_processes_that_take_it_in_is_a_dead_letter_and_i
         send_events.delay([identify(20), identify(99) | {"userId": "end-the-process"}, identify(21)])
         send_event.delay(identify(22))
         worker = stack.begin_worker("one", "--ingest", "--concurrency", "1")
-        import time; time.sleep(40); print(redis.hgetall("unacked"), redis.lrange("ingest",0,-1), redis.keys("pipeline:{events}*"), worker.output())
-        wait_until(lambda: sum(received(redis).values()) == 4, what="every event accounted for", within_s=20)
+        wait_until(lambda: sum(received(redis).values()) == 4, what="every event accounted for", within_s=60)
         assert received(redis) == {"accepted": 3, "rejected": 1}
         (letter,) = dead_letters(redis, "events")
         assert letter.event["userId"] == "end-the-process"
