@@ -70,7 +70,7 @@ def send(*, file: BinaryIO, is_again: bool, is_json: bool) -> None:
         marks.note(replace(done, is_done=True))
     figures = {"sent": done.events - before.events, "malformed": malformed, "already_sent": before.events}
     if is_json:
-        click.echo(json.dumps(figures | {"refused": refused.number}))
+        click.echo(json.dumps(figures | ({"refused": refused.number} if refused.number else {})))
     else:
         click.echo(_in_words(**figures, was_done=before.is_done))
     if bodies:
@@ -110,10 +110,13 @@ def _placed(lines: Iterable[bytes], sent: Sent, refused: Refused) -> Iterator[tu
 
 
 def _read(line: bytes) -> Iterator[Any]:
-    fault = json_fault(line.strip(), most_bytes=MOST_BODY_BYTES)  # of its size, `plain` knows more
-    if fault:
+    text = line.strip()
+    fault = json_fault(text, most_bytes=MOST_BODY_BYTES)  # of an event's size, `plain` knows more
+    if fault is None:
+        return read_events([line])
+    if text.startswith(b"{"):
         raise InvalidEvent(f"the event {fault}")
-    return read_events([line])
+    return iter([text.decode("utf-8-sig", "backslashreplace")])  # no event, and not read any further
 
 
 class _Rest:

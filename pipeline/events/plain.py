@@ -56,7 +56,7 @@ def plain(event: Any) -> Any:
 
     Raises InvalidEvent, with the place and the bound, where it is beyond a bound or JSON cannot hold it.
     """
-    if _is_surely_fine(event):
+    if isinstance(event, str) or _is_surely_fine(event):  # text is no event: it becomes a dead letter that has it whole
         return event
     _check(event)
     made = _made(event)  # nested no deeper than the bound, so this may recurse
