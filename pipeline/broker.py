@@ -38,9 +38,9 @@ from kombu.utils.encoding import bytes_to_str
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import OutOfMemoryError, ReadOnlyError, ResponseError
 
-from pipeline.bounds import MOST_MESSAGE_BYTES
 from pipeline.envelope import MOST_BESIDE_BODY, Message, Unfit, read_envelope, split_held
 from pipeline.errors import InvalidEvent
+from pipeline.events.bounds import MOST_MESSAGE_BYTES
 from pipeline.message_format import LOST, lost_readers
 from pipeline.redis_faults import in_words
 

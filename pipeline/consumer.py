@@ -17,7 +17,7 @@ from kombu import Queue, serialization
 from kombu.transport.virtual import Message as VirtualMessage
 
 from pipeline.broker import Channel
-from pipeline.message_body import APART_TYPE, JSON_TYPE, TaskBody, read_body
+from pipeline.message_body import APART_TYPE, JSON_TYPE, NotATask, TaskBody, read_body
 from pipeline.message_format import FORMAT, FORMAT_HEADER, LOST, lost_readers
 
 log = logging.getLogger(__name__)
@@ -45,7 +45,9 @@ def why_unreadable(message: Any, *, tasks: Collection[str], accept: Collection[s
         return "a newer version has sent it; deploy workers before producers"
     try:
         body = read_body(message.body, message.content_type)
-    except (ValueError, RecursionError):
+    except NotATask as fault:
+        return str(fault)
+    except ValueError:
         return "its body cannot be read, or its signature is missing or wrong"
     told = headers if "task" in headers else body.headers or {}
     name = told.get("task")

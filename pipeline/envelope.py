@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from kombu.transport import virtual
 
-from pipeline.bounds import MOST_BODY_BYTES, MOST_MESSAGE_BYTES, json_fault
+from pipeline.events.bounds import MOST_BODY_BYTES, MOST_MESSAGE_BYTES, json_fault
 from pipeline.plain_json import loads
 
 # Headers and properties nest four deep at most; arguments of a message stand in its body, which is text here.

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from pipeline.bounds import MOST_BODY_BYTES, MOST_BODY_NESTING, MOST_BYTES, MOST_EVENTS, elements, json_fault
+from pipeline.events.bounds import MOST_BODY_BYTES, MOST_BODY_NESTING, MOST_BYTES, MOST_EVENTS, elements, json_fault
 from pipeline.plain_json import loads
 from pipeline.signing import CONTENT_TYPE, verified_text
 
@@ -18,6 +18,10 @@ JSON_TYPE: Final = "application/json"
 APART_TYPE: Final = "application/x-events-apart"
 
 _MOST_KEPT: Final = MOST_BYTES  # characters that are kept of an event which cannot be read
+
+
+class NotATask(ValueError):  # noqa: N818  (a fact about a body)
+    """A body is JSON, and not that of a task."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +58,10 @@ def read_body(body: bytes | str | None, content_type: str) -> TaskBody:
     if text[:1] == b"{":
         return _of_the_first_protocol(text)
     payload = _decoded(text)
-    if payload is None:
+    if payload is None and text != b"null":
         return _apart(text)
     if not isinstance(payload, list) or [type(part) for part in payload] != [list, dict, dict]:
-        raise ValueError("its body is not that of a task")
+        raise NotATask("its body is not that of a task")
     return TaskBody(text, payload, payload[2])
 
 
@@ -111,7 +115,7 @@ def _decoded(text: bytes) -> Any:
 def _apart(text: bytes, headers: dict[str, Any] | None = None) -> TaskBody:
     parts = elements(text)
     if [part[:1] for part in parts] != [b"[", b"{", b"{"]:
-        raise ValueError("its body is not that of a task")
+        raise NotATask("its body is not that of a task")
     embed = _decoded(parts[2])
     if not isinstance(embed, dict):
         raise ValueError("what its body says of the tasks around it cannot be read")  # noqa: TRY004  (of a message)
@@ -138,5 +142,5 @@ def _of_the_first_protocol(text: bytes) -> TaskBody:
         apart = _apart(text)
         return TaskBody(text, None, {**apart.embed, **followers}, headers)
     if [type(part) for part in body] != [list, dict, dict]:
-        raise ValueError("its body is not that of a task")
+        raise NotATask("its body is not that of a task")
     return TaskBody(text, body, followers, headers)

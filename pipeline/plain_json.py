@@ -7,8 +7,8 @@ it stands, and fails at one whose type it does not know.
 import json
 from typing import Any, Final
 
-from pipeline.bounds import MOST_BODY_BYTES, MOST_BODY_NESTING, MOST_EVENTS, json_fault
 from pipeline.errors import PipelineError
+from pipeline.events.bounds import MOST_BODY_BYTES, MOST_BODY_NESTING, MOST_EVENTS, json_fault
 
 
 class BeyondBounds(PipelineError):  # noqa: N818  (a fact about a text)

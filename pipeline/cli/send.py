@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
-from pipeline.bounds import MOST_BODY_BYTES, json_fault
 from pipeline.cli.events_file import EventsFile, is_batch_body
 from pipeline.cli.sent_so_far import Marks, NoMarks, Sent, new_sending
 from pipeline.errors import InvalidEvent
+from pipeline.events.bounds import MOST_BODY_BYTES, json_fault
 from pipeline.events.plain import plain
 from pipeline.events.stamp import stamp
 

@@ -20,8 +20,8 @@ from uuid import UUID
 
 from kombu.utils.json import textual_types
 
-from pipeline.bounds import MOST_BYTES, MOST_DIGITS, MOST_EVENTS, MOST_KEYS, MOST_NESTING
 from pipeline.errors import InvalidEvent
+from pipeline.events.bounds import MOST_BYTES, MOST_DIGITS, MOST_EVENTS, MOST_KEYS, MOST_NESTING
 from pipeline.events.stamp import stamp
 
 _LARGEST: Final = 10**MOST_DIGITS

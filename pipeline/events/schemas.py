@@ -13,9 +13,9 @@ from typing import Any, ClassVar, Final, cast
 
 from marshmallow import INCLUDE, Schema, ValidationError, fields, validates_schema
 
-from pipeline.bounds import MOST_BYTES, MOST_KEYS, MOST_NESTING, json_fault
 from pipeline.errors import InvalidEvent
 from pipeline.events import opt_in
+from pipeline.events.bounds import MOST_BYTES, MOST_KEYS, MOST_NESTING, json_fault
 from pipeline.events.ids import message_id, well_formed
 from pipeline.events.moments import read_moment
 from pipeline.operation import Json

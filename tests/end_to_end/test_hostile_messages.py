@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import send_event, send_events
-from pipeline.bounds import MOST_DIGITS, MOST_KEYS, MOST_NESTING
+from pipeline.events.bounds import MOST_DIGITS, MOST_KEYS, MOST_NESTING
 from pipeline.inbox.dead_letters import dead_letters, received
 from pipeline.inbox.inbox import Inbox
 from pipeline.local import LocalStack, connect_producer, wait_until

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.bounds import MOST_DIGITS, MOST_KEYS, MOST_NESTING
+from pipeline.events.bounds import MOST_DIGITS, MOST_KEYS, MOST_NESTING
 
 ODD_VALUES: Sequence[Any] = (
     None, True, False, 0, -1, 2**31, 2**63, 2**64, 10**30, -0.0, 1.5, 1e22, 5e-324, 1e308, "", " ", "0", "null",

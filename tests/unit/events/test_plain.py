@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline import send_event, send_events
-from pipeline.bounds import MOST_BYTES, MOST_DIGITS, MOST_KEYS, MOST_NESTING
 from pipeline.errors import InvalidEvent
+from pipeline.events.bounds import MOST_BYTES, MOST_DIGITS, MOST_KEYS, MOST_NESTING
 from pipeline.events.plain import plain
 
 VALUES = st.recursive(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.bounds import MOST_BYTES, MOST_DIGITS, MOST_KEYS, MOST_NESTING, elements, json_fault
+from pipeline.events.bounds import MOST_BYTES, MOST_DIGITS, MOST_KEYS, MOST_NESTING, elements, json_fault
 
 TEXT = st.text(st.sampled_from('a:,[]{}"\\é\ud800\n'), max_size=6)
 JSON = st.recursive(
