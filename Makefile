@@ -35,6 +35,9 @@ conformance: install  ## hold the local org against simple-salesforce and jsforc
 chaos: install  ## 20,000 events while workers are killed, Redis is restarted and the org fails; SEED=n repeats a run
 	@$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED))
 
+fuzz: install  ## odd messages on the queue of a real worker (MINUTES=60; SEED=n repeats a run)
+	@nice $(BIN)/python -m tests.fuzz $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
+
 test-rabbitmq: install  ## the tests of whole systems with RabbitMQ as the broker; installs it (Debian) where missing
 	@$(BIN)/python -m tests.rabbitmq
 
@@ -70,4 +73,4 @@ reference: install  ## write the commands' help into docs/commands.md
 clean:  ## remove .venv and caches
 	rm -rf $(VENV) $(VENV)-audit site .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-.PHONY: help install screenshots demo test bench conformance test-rabbitmq producers chaos hostile docs lint audit format reference clean
+.PHONY: help install screenshots demo test fuzz bench conformance test-rabbitmq producers chaos hostile docs lint audit format reference clean

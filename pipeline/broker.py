@@ -24,6 +24,7 @@ prefixes, TLS and Sentinel. Messages lie where stock kombu puts them, so workers
 transport work together.
 """
 
+import json
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -34,10 +35,13 @@ from typing import Any, Final
 
 from kombu.transport import redis, virtual
 from kombu.utils.encoding import bytes_to_str
-from kombu.utils.json import loads
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import OutOfMemoryError, ReadOnlyError, ResponseError
 
+from pipeline.envelope import MOST_BESIDE_BODY, Message, Unfit, read_envelope, split_held
+from pipeline.errors import InvalidEvent
+from pipeline.events.bounds import MOST_MESSAGE_BYTES
+from pipeline.message_format import LOST, lost_readers
 from pipeline.redis_faults import in_words
 
 log = logging.getLogger(__name__)
@@ -45,6 +49,7 @@ log = logging.getLogger(__name__)
 _TAKE: Final = files(__package__).joinpath("broker_take.lua").read_text("utf-8")
 _BELL_KEPT_MS: Final = 60_000
 _LOOK_AGAIN_S: Final = 1.0
+MOST_LOST_READERS: Final = 3  # a message that has cost so many readers their lives is set aside
 
 
 # Delivery tags that this process held when their connection broke → whether they have been carried out since. They are
@@ -59,6 +64,17 @@ class QoS(redis.QoS):
         super().__init__(*arguments, **options)
         self.noted: set[str] = set()
         self._ahead_s = 0.0  # by which this machine's clock is ahead of that of Redis
+        self.lost: set[str] = set()  # delivery tags of messages whose reader was lost, and which are to be given back
+        self._are_abandoned = False  # whether what is being given back is so because its holder was lost
+        self.alone = ""  # delivery tag of a message that has cost a reader its life, beside which no other is taken
+
+    def can_consume(self: Any) -> bool:
+        """Say whether another message may be taken now."""
+        if self.alone:
+            if self.alone in self._delivered and self.alone not in self._dirty:
+                return False
+            self.alone = ""
+        return bool(super().can_consume())
 
     @property
     def visibility_timeout(self: Any) -> Any:
@@ -136,9 +152,27 @@ class QoS(redis.QoS):
             with self.channel.conn_or_acquire() as client:
                 seconds, micros = client.time()
             self._ahead_s = time() - seconds - micros / 1e6
+            self._are_abandoned = True
             super().restore_visible(*arguments, **options)
         except (OutOfMemoryError, ReadOnlyError) as error:
             log.error("abandoned messages are not looked for: %s", in_words(error))  # noqa: TRY400
+        finally:
+            self._are_abandoned = False
+
+    def restore_by_tag(self: Any, tag: Any, client: Any = None, leftmost: bool = False) -> None:
+        """Give a held message back to its queue, or set it aside where it has cost too many readers their lives."""
+        is_lost = self._are_abandoned or tag in self.lost
+        self.lost.discard(tag)
+
+        def restore(pipe: Any) -> None:
+            entry = pipe.hget(self.unacked_key, tag)
+            pipe.multi()
+            self._remove_from_indices(tag, pipe)
+            if entry:
+                self.channel._give_back(entry, pipe, is_lost=is_lost, leftmost=leftmost)  # noqa: SLF001  (its own QoS)
+
+        with self.channel.conn_or_acquire(client) as opened:
+            opened.transaction(restore, self.unacked_key)
 
 
 class Channel(redis.Channel):
@@ -147,6 +181,7 @@ class Channel(redis.Channel):
     QoS = QoS
     from_transport_options = (*redis.Channel.from_transport_options, "protocol")
     protocol = None  # of Redis, 2 or 3; None: redis-py's choice
+    Message = Message
     _is_waiting = False  # whether the reply that is due is a bell's
     _found_nothing = False
 
@@ -219,20 +254,82 @@ class Channel(redis.Channel):
             log.error("queue=%s what is no Celery message was moved to the list %s", queue, _unreadable(queue))
             raise Empty
         raw, tag = message
-        self.qos.noted.update(filter(None, [bytes_to_str(tag)]))
-        self.connection._deliver(loads(bytes_to_str(raw)), queue)  # noqa: SLF001  (as kombu's channel does)
+        try:
+            envelope = read_envelope(raw)
+        except Unfit as why:
+            self._set_aside(queue, raw, tag)
+            log.error("queue=%s a message was moved to the list %s: %s", queue, _unreadable(queue), why)  # noqa: TRY400
+            raise Empty from None
+        if tag:
+            self.qos.noted.add(bytes_to_str(tag))
+            if lost_readers(envelope.get("headers")):
+                self.qos.alone = bytes_to_str(tag)
+        self.connection._deliver(envelope, queue)  # noqa: SLF001  (as kombu's channel does)
         return True
+
+    def set_aside(self: Any, envelope: Any, queue: str) -> None:
+        """Put a message that turns out to be none for this worker into the list for such ones, as it came."""
+        with self.conn_or_acquire() as client:
+            client.lpush(_unreadable(queue), json.dumps(envelope))
+
+    def _set_aside(self: Any, queue: str, raw: bytes, tag: bytes) -> None:
+        """Move a message that was just taken to the list of what is no message."""
+        with self.conn_or_acquire() as client, client.pipeline() as pipe:
+            pipe.lpush(_unreadable(queue), raw)
+            if tag:
+                pipe.zrem(self.unacked_index_key, tag).hdel(self.unacked_key, tag)
+            pipe.execute()
+
+    def _give_back(self: Any, entry: bytes, pipe: Any, *, is_lost: bool, leftmost: bool) -> None:
+        """Put a message of `unacked` back into its queue, with the commands that go with it.
+
+        Raises nothing for what it cannot read: that goes back as it is, and whoever takes it sets it aside.
+        """
+        push = pipe.lpush if leftmost else pipe.rpush
+        try:
+            raw, exchange, routing_key = split_held(entry)
+        except Unfit:
+            pipe.lpush(_unreadable(self.unacked_key), entry)
+            return
+        queues = self._lookup(exchange, routing_key) or [routing_key]
+        try:
+            envelope = read_envelope(raw)
+        except Unfit:
+            for queue in queues:
+                push(queue, raw)
+            return
+        headers = envelope["headers"] = envelope.get("headers") or {}
+        headers["redelivered"] = envelope["properties"]["delivery_info"]["redelivered"] = True
+        lost = lost_readers(headers) + is_lost
+        if lost:
+            headers[LOST] = lost
+        text = json.dumps(envelope)
+        for queue in queues:
+            if is_lost and lost >= MOST_LOST_READERS:
+                pipe.lpush(_unreadable(queue), text)
+                told = "queue=%s a message has cost %d readers their lives and was moved to the list %s"
+                log.error(told, queue, lost, _unreadable(queue))
+            else:
+                push(self._q_for_pri(queue, self._priority_of(envelope)), text)
+
+    def _priority_of(self: Any, envelope: Any) -> Any:
+        try:
+            return self._get_message_priority(envelope, reverse=False)
+        except OverflowError:
+            return self.default_priority
 
     def _take(self: Any, queues: list[str]) -> list[Any]:
         by_priority = [(queue, priority) for priority in self.priority_steps for queue in queues]
         lists = [name for queue, step in by_priority for name in (self._q_for_pri(queue, step), _unreadable(queue))]
         names = [self.unacked_key, self.unacked_index_key, *lists]
-        noted = [int(queue not in self._unacknowledged) for queue, _ in by_priority]
+        noted = ["" if queue in self._unacknowledged else queue for queue, _ in by_priority]
         keys = [self.global_keyprefix + name for name in names]
-        return ["EVAL", _TAKE, len(keys), *keys, *noted]
+        return ["EVAL", _TAKE, len(keys), *keys, MOST_MESSAGE_BYTES, *noted]
 
     def _put(self: Any, queue: str, message: Any, **options: Any) -> None:
-        """Publish a message and ring its queue's bell, in one round trip."""
+        """Publish a message and ring its queue's bell, in one round trip. Raises InvalidEvent if it is too large."""
+        if len(message.get("body") or "") > MOST_MESSAGE_BYTES - MOST_BESIDE_BODY:
+            raise InvalidEvent("the message is larger than a worker takes; send fewer events with one call")
         if options.get("_publish_batch") is not None:  # found by the next look, within a second
             super()._put(queue, message, **options)
             return

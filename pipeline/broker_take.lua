@@ -8,7 +8,8 @@
 --           this server: those of workers may differ by hours
 -- KEYS[3…]  two for each list, in the order in which they are looked into: the list to take from, and the list for what
 --           is no message
--- ARGV[1…]  for each list, 1 when what is taken has to be noted, 0 when nobody will acknowledge it
+-- ARGV[1]   bytes of the largest message
+-- ARGV[2…]  for each list, the queue to which what is taken from it may go back, "" when nobody will acknowledge it
 -- returns   {list, payload, delivery tag or "" where nothing was noted}, {list} for what was no message, nil when all
 --           are empty
 
@@ -25,19 +26,19 @@ end
 for i = 3, #KEYS, 2 do
   local payload = redis.call('LINDEX', KEYS[i], -1)
   if payload then
-    local is_read, message = pcall(cjson.decode, payload)
+    local is_read, message = false, nil
+    if #payload <= tonumber(ARGV[1]) then is_read, message = pcall(cjson.decode, payload) end
     if not is_read or not is_message(message) then
       redis.call('LPUSH', KEYS[i + 1], payload)
       redis.call('RPOP', KEYS[i])
       return {KEYS[i]}
     end
     local tag = ''
-    if ARGV[(i - 1) / 2] == '1' then
-      local delivery = message.properties.delivery_info
+    local queue = ARGV[(i + 1) / 2]
+    if queue ~= '' then
       tag = message.properties.delivery_tag
       -- Noted first and taken last, so that a full server refuses all of it and not the second half.
-      redis.call('HSET', KEYS[1], tag, '[' .. payload .. ', ' .. cjson.encode(delivery.exchange) .. ', '
-        .. cjson.encode(delivery.routing_key) .. ']')
+      redis.call('HSET', KEYS[1], tag, '[' .. payload .. ', "", ' .. cjson.encode(queue) .. ']')
       local time = redis.call('TIME')
       redis.call('ZADD', KEYS[2], string.format('%s.%06d', time[1], time[2]), tag)
     end

@@ -7,23 +7,34 @@ version has sent.
 """
 
 import logging
-from collections.abc import Callable, Collection
-from typing import Any
+from collections.abc import Callable, Collection, Mapping
+from datetime import datetime
+from typing import Any, Final
 
+from celery.exceptions import WorkerShutdown, WorkerTerminate
 from celery.worker.consumer import Consumer as CeleryConsumer
 from kombu import Queue, serialization
-from kombu.exceptions import KombuError
 from kombu.transport.virtual import Message as VirtualMessage
 
-from pipeline.message_format import FORMAT, FORMAT_HEADER
+from pipeline.broker import Channel
+from pipeline.message_body import APART_TYPE, JSON_TYPE, NotATask, TaskBody, read_body
+from pipeline.message_format import FORMAT, FORMAT_HEADER, LOST, lost_readers
 
 log = logging.getLogger(__name__)
+
+EVENT_TASKS: Final = frozenset({"pipeline.send_event", "pipeline.send_events"})
+# Headers that are handed on to Celery, which trusts what they are; all others are its concern alone.
+_HANDED_ON: Final = ("id", "task", "eta", "expires", "root_id", "parent_id", "group")
+_LONGEST: Final = 255  # characters of a header
+_YEARS: Final = range(1970, 2971)  # beyond them Celery cannot reckon, and drops the message
 
 
 def why_unreadable(message: Any, *, tasks: Collection[str], accept: Collection[str]) -> str | None:
     """Say why a message is none for this worker, in words that quote nothing of it; None for one that is.
 
-    `tasks` are the names of the tasks that there are, `accept` the content types that are read.
+    `tasks` are the names of the tasks that there are, `accept` the content types that are read. A message that is for
+    this worker is left as Celery's second protocol has it, its body decoded within bounds and of its headers those that
+    were looked at.
     """
     headers = message.headers if isinstance(message.headers, dict) else {}
     if message.content_type not in accept:
@@ -33,17 +44,54 @@ def why_unreadable(message: Any, *, tasks: Collection[str], accept: Collection[s
     if not isinstance(version, int) or version > FORMAT:
         return "a newer version has sent it; deploy workers before producers"
     try:
-        payload = message.payload
-    except (KombuError, ValueError, RecursionError):
+        body = read_body(message.body, message.content_type)
+    except NotATask as fault:
+        return str(fault)
+    except ValueError:
         return "its body cannot be read, or its signature is missing or wrong"
-    name = headers.get("task", payload.get("task") if isinstance(payload, dict) else None)
+    told = headers if "task" in headers else body.headers or {}
+    name = told.get("task")
     if not isinstance(name, str) or name not in tasks:
         return "it names no task of this version; deploy workers before producers"
-    if isinstance(payload, dict):  # Celery's first protocol
-        fits = isinstance(payload.get("args", []), list) and isinstance(payload.get("kwargs", {}), dict)
-    else:
-        fits = isinstance(payload, list) and [type(part) for part in payload] == [list, dict, dict]
-    return None if fits else "its body is not that of a task"
+    why = _why_not_run(name, told, body)
+    if why is None:
+        _make_ready(message, told, body, is_for_events=name in EVENT_TASKS)
+    return why
+
+
+def _why_not_run(name: str, told: Mapping[str, Any], body: TaskBody) -> str | None:
+    if not isinstance(told.get("id"), str) or not 0 < len(told["id"]) <= _LONGEST:
+        return "it has no id that is text"
+    if not all(_is_time(told[header]) for header in ("eta", "expires") if told.get(header) is not None):
+        return "the time at which it is due, or expires, cannot be read"
+    if any(body.embed.get(follower) for follower in ("callbacks", "chain", "chord")):
+        return "it asks for a task to follow it, which this pipeline does not do; send each event by itself"
+    if name in EVENT_TASKS:
+        return None
+    if body.payload is None or b"__type__" in body.text:
+        return "its body cannot be read"
+    arguments = [*body.payload[0], *body.payload[1].values()]
+    return "its arguments are not those of the task" if any(isinstance(one, list | dict) for one in arguments) else None
+
+
+def _is_time(text: Any) -> bool:
+    try:
+        return datetime.fromisoformat(text).year in _YEARS
+    except (TypeError, ValueError):
+        return False
+
+
+def _make_ready(message: Any, told: Mapping[str, Any], body: TaskBody, *, is_for_events: bool) -> None:
+    handed_on = {name: told.get(name) for name in _HANDED_ON}
+    texts = {name: value for name, value in handed_on.items() if isinstance(value, str) and len(value) <= _LONGEST}
+    if is_for_events:
+        texts.pop("expires", None)  # an event that is late is still true; Celery would drop it without a trace
+    lost = lost_readers(message.headers)
+    message.headers = {**texts, LOST: lost} if lost else texts
+    message._decoded_cache = body.payload or [[], {}, {}]  # noqa: SLF001  (what kombu keeps of a body it has decoded)
+    if is_for_events:
+        message.body, message.content_encoding = body.text, "utf-8"
+        message.content_type = APART_TYPE if body.payload is None else JSON_TYPE
 
 
 def is_cleanup(message: Any) -> bool:
@@ -65,15 +113,24 @@ class Consumer(CeleryConsumer):
         # Celery's own tasks run others by name, or in a loop: nothing here sends them.
         tasks = {name for name in self.strategies if not name.startswith("celery.")}
 
+        # What Redis or RabbitMQ fail with is no fault of a message: Celery connects anew.
+        passing = (*self.connection_errors, *self.channel_errors, WorkerShutdown, WorkerTerminate)
+
         def on_message(message: Any) -> None:
             if is_cleanup(message):
                 message.ack()
                 return
+            queue = self._queue_of(message)
             why = why_unreadable(message, tasks=tasks, accept=content_types)
             if why is None:
-                handle(message)
-            else:
-                self._set_aside(message, why)
+                try:
+                    handle(message)
+                except passing:
+                    raise
+                except Exception as bug:  # noqa: BLE001  (no message may end the worker; its text may quote one)
+                    why = f"it cannot be run: {type(bug).__name__}"
+            if why is not None and not message.acknowledged:
+                self._set_aside(message, why, queue)
 
         return on_message
 
@@ -93,14 +150,18 @@ class Consumer(CeleryConsumer):
         named = (message.delivery_info or {}).get("routing_key")
         return next((queue.name for queue in self.task_consumer.queues if queue.name == named), None)
 
-    def _set_aside(self: Any, message: Any, why: str) -> None:
+    def _set_aside(self: Any, message: Any, why: str, queue: str | None = None) -> None:
         # A forged message may name any queue; none but ours gets a list beside it.
-        queue = self._queue_of(message) or self.app.conf.task_default_queue
+        queue = queue or self._queue_of(message) or self.app.conf.task_default_queue
         aside = f"{queue}.unreadable"
         # There first and acknowledged then: killed in between, it is set aside twice.
         if isinstance(message, VirtualMessage):
             channel: Any = message.channel
-            channel._put(aside, message.serializable())  # noqa: SLF001  (how kombu itself gives one back)
+            raw = vars(message)["_raw"]  # as it came
+            if isinstance(channel, Channel):
+                channel.set_aside(raw, queue)
+            else:
+                channel._put(aside, raw)  # noqa: SLF001  (how kombu itself gives one back)
         else:
             with self.app.producer_or_acquire() as producer:
                 producer.publish(

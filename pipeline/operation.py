@@ -21,9 +21,15 @@ _COMPRESSED: Final = b"z1 "
 _SIZE_BYTES: Final = 4  # of an LZ4 block's length before it was compressed, which stands before it
 _BEST_RATIO: Final = 255  # LZ4 counts the length of a match in bytes of at most 255
 _UNREADABLE: Final = "not an operation of a format this version reads; deploy workers before producers"
+
+
+def _refuse(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")
+
+
 # Made once: json.dumps makes an encoder for each call that wants other separators, and json.loads guesses at encodings.
 _to_json = json.JSONEncoder(separators=(",", ":"), check_circular=False, ensure_ascii=False).encode
-_from_json = json.JSONDecoder().decode
+_from_json = json.JSONDecoder(parse_constant=_refuse).decode
 
 # Salesforce's longest indexed text is 255 characters; what is longer matches no record and is only told apart.
 _LONGEST_KEY_VALUE = 255

@@ -14,11 +14,14 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from kombu.serialization import register
-from kombu.utils.json import dumps, loads
+from kombu.utils.json import dumps
+
+from pipeline.plain_json import loads_body
 
 SERIALIZER: Final = "signed-json"
 CONTENT_TYPE: Final = "application/x-signed-json"
 _SIGNATURE_CHARACTERS: Final = hashlib.sha256().digest_size * 2
+_registered: Final[list[str]] = []
 
 
 def sign(text: str, key: str) -> str:
@@ -43,14 +46,20 @@ def verified(signed: str | bytes, keys: Sequence[str]) -> str:
 
 def register_signing(keys: Sequence[str]) -> None:
     """Make `signed-json` known to kombu: the first of `keys` signs, all of them verify."""
+    _registered[:] = keys
 
     def encode(data: Any) -> str:
         return sign(dumps(data), keys[0])
 
     def decode(signed: str | bytes) -> Any:
-        return loads(verified(signed, keys))
+        return loads_body(verified(signed, keys).encode())
 
     register(SERIALIZER, encode, decode, content_type=CONTENT_TYPE, content_encoding="utf-8")
+
+
+def verified_text(signed: bytes) -> bytes:
+    """Return the text that one of the registered keys has signed. Raises ValueError for anything else."""
+    return verified(signed, _registered).encode()
 
 
 def _signature(text: bytes, key: str) -> str:

@@ -73,7 +73,7 @@ def show(*, letter_id: str) -> None:
 
     with connected() as redis:
         letter = find(redis, letter_id)
-    shown: dict[str, Any] = asdict(letter) | {"id": letter_id, "time": _time(letter)}
+    shown: dict[str, Any] = asdict(letter) | {"id": letter_id, "time": _time(letter), "retriable": letter.is_retriable}
     click.echo(json.dumps(shown, indent=2))
 
 
@@ -108,6 +108,8 @@ def retry(*, is_all: bool, is_json: bool, **options: Any) -> None:
     click.echo(f"{done.moved:,} on their way again")
     if done.refused:
         click.echo(f"{done.refused:,} still cannot be taken in and stay; see `pipeline dead-letters list`")
+    if done.unfit:
+        click.echo(f"{done.unfit:,} of them cannot be retried: what came was no event in JSON, and is kept as text")
     if done.gone:
         click.echo(f"{done.gone:,} were retried or dropped by somebody else")
 

@@ -13,6 +13,9 @@ import click
 
 from pipeline.cli.events_file import EventsFile, is_batch_body
 from pipeline.cli.sent_so_far import Marks, NoMarks, Sent, new_sending
+from pipeline.errors import InvalidEvent
+from pipeline.events.bounds import MOST_BODY_BYTES, json_fault
+from pipeline.events.plain import plain
 from pipeline.events.stamp import stamp
 
 if TYPE_CHECKING:
@@ -36,7 +39,8 @@ def send(*, file: BinaryIO, is_again: bool, is_json: bool) -> None:
     How far it got is remembered for a week, by what is in the file: run again after it was stopped, or after the file
     has grown, it sends the rest. What may be sent twice at that point is recognised by its messageId, which events
     without one are given. A line that is not JSON does not stop the rest: it is sent as it is, and the pipeline keeps
-    it with the reason (see `pipeline dead-letters list`).
+    it with the reason (see `pipeline dead-letters list`). An event beyond a bound is not sent: its
+    line and the bound are printed at once, the rest is sent, and the exit code is 1.
     """
     from rich.console import Console
     from rich.progress import Progress
@@ -54,13 +58,14 @@ def send(*, file: BinaryIO, is_again: bool, is_json: bool) -> None:
         before = new_sending() if is_again else marks.read()
         done, malformed, bodies = before, 0, 0
         marks.note(before)  # a run that is killed at once is known as well, with the messageIds it gave
+        refused = Refused(console)
         if before.offset:
             file.seek(before.offset)
         with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
             bar = progress.add_task("sending", total=size_of(file), completed=before.offset)
             lines = advancing(file, progress, bar)
             rest = _Rest(lines) if is_file else lines
-            for chunk in chunks(_placed(rest, before)):
+            for chunk in chunks(_placed(rest, before, refused)):
                 events = [event for _, event in chunk]
                 send_events.delay(events)
                 bodies += sum(map(is_batch_body, events))
@@ -70,7 +75,7 @@ def send(*, file: BinaryIO, is_again: bool, is_json: bool) -> None:
         marks.note(replace(done, is_done=True))
     figures = {"sent": done.events - before.events, "malformed": malformed, "already_sent": before.events}
     if is_json:
-        click.echo(json.dumps(figures))
+        click.echo(json.dumps(figures | ({"refused": refused.number} if refused.number else {})))
     else:
         click.echo(_in_words(**figures, was_done=before.is_done))
     if bodies:
@@ -78,16 +83,45 @@ def send(*, file: BinaryIO, is_again: bool, is_json: bool) -> None:
         click.echo(f"{bodies:,} of them {are}: send the events in it, one a line (jq -c '.batch[]')", err=True)
     if isinstance(rest, _Rest) and rest.is_incomplete:
         click.echo("the last line is not complete and was not sent: send the file again when it is", err=True)
+    if refused.number:
+        raise click.exceptions.Exit(1)
 
 
-def _placed(lines: Iterable[bytes], sent: Sent) -> Iterator[tuple[int, Any]]:
+class Refused:
+    """Events that are not sent, each told of at once."""
+
+    def __init__(self, console: "Console") -> None:
+        self._console = console
+        self.number = 0
+
+    def tell(self, place: str, why: Exception) -> None:
+        """Tell of one, by its place in the file and why."""
+        self.number += 1
+        self._console.print(f"{place} is not sent: {why}", soft_wrap=True, markup=False, highlight=False)
+
+
+def _placed(lines: Iterable[bytes], sent: Sent, refused: Refused) -> Iterator[tuple[int, Any]]:
     """Read events, each with the place in the file where it ends and with a messageId that tells that place."""
     now = datetime.now(UTC)
     place = sent.offset
-    for line in lines:
+    since = f" after byte {sent.offset:,}" if sent.offset else ""
+    for number, line in enumerate(lines, start=1):
         place += len(line)
-        for event in read_events([line]):
-            yield place, stamp(event, now=now, message_id=f"{sent.run}-{place}")
+        try:
+            for event in _read(line):
+                yield place, plain(stamp(event, now=now, message_id=f"{sent.run}-{place}"))
+        except InvalidEvent as why:
+            refused.tell(f"line {number:,}{since}", why)
+
+
+def _read(line: bytes) -> Iterator[Any]:
+    text = line.strip()
+    fault = json_fault(text, most_bytes=MOST_BODY_BYTES)  # of an event's size, `plain` knows more
+    if fault is None:
+        return read_events([line])
+    if text.startswith(b"{"):
+        raise InvalidEvent(f"the event {fault}")
+    return iter([text.decode("utf-8-sig", "backslashreplace")])  # no event, and not read any further
 
 
 class _Rest:

@@ -9,21 +9,17 @@ it cuts a text within an emoji. Reasons name fields, never what stands in them.
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
-from decimal import Decimal
 from typing import Any, ClassVar, Final, cast
-from uuid import UUID
 
 from marshmallow import INCLUDE, Schema, ValidationError, fields, validates_schema
 
 from pipeline.errors import InvalidEvent
 from pipeline.events import opt_in
+from pipeline.events.bounds import MOST_BYTES, MOST_KEYS, MOST_NESTING, json_fault
 from pipeline.events.ids import message_id, well_formed
 from pipeline.events.moments import read_moment
 from pipeline.operation import Json
 
-MOST_BYTES: Final = 32 * 1024  # Segment's own bound for one event, as UTF-8 JSON
-MOST_NESTING: Final = 32  # real events nest four or five deep; beyond this somebody is testing our stack
 _EXACT: Final = 2**53  # from here on a float stands for several whole numbers, so for several people
 # Made once: json.dumps makes an encoder for each call that wants other separators.
 _to_json: Final = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
@@ -225,7 +221,7 @@ def _reasons(refused: ValidationError) -> str:
 
 
 def _plain(event: dict[Any, Any]) -> dict[str, Json]:
-    """Copy the event as plain JSON: what Celery's serializer decodes to Python types becomes text or numbers again."""
+    """Copy the event as plain JSON, which it is but for halves of surrogate pairs and infinite numbers."""
     plain: dict[str, Json] = {}
     for name, value in event.items():
         if not isinstance(name, str):
@@ -263,17 +259,6 @@ def _plain_value(value: Any, depth: int) -> Json:
                 raise _Unfit("holds an object with a key that is not text")
             plain[name if name.isascii() else well_formed(name)] = _plain_value(part, depth + 1)
         return plain
-    return _decoded(value)
-
-
-def _decoded(value: Any) -> Json:
-    """Undo what Celery's JSON serializer does for the types that JSON lacks."""
-    if isinstance(value, datetime | date):
-        return value.isoformat()
-    if isinstance(value, UUID):
-        return str(value)
-    if isinstance(value, Decimal) and value.is_finite():
-        return _plain_value(float(value), 0)
     raise _Unfit(f"holds {_kind(value)}, which JSON does not have")
 
 
@@ -282,6 +267,10 @@ def _check_size(event: Mapping[str, Json]) -> None:
         escaped = _to_json(event)
     except ValueError:
         raise InvalidEvent("the event holds a whole number of thousands of digits") from None
+    if escaped.count(":") > MOST_KEYS:
+        fault = json_fault(escaped.encode(), most_bytes=len(escaped))
+        if fault:
+            raise InvalidEvent(f"the event {fault}")
     if len(escaped) <= MOST_BYTES:  # escapes only ever lengthen, so most events need no second look
         return
     size = len(json.dumps(event, separators=(",", ":"), ensure_ascii=False).encode())

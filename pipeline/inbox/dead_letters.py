@@ -54,6 +54,11 @@ class DeadLetter:
             return None
 
     @property
+    def is_retriable(self) -> bool:
+        """Whether what is kept is the event that came, or its operation, and so can be put on its way again."""
+        return self.key is not None if self.object != EVENTS else isinstance(self.event, dict)
+
+    @property
     def time_ms(self) -> int:
         """Unix time at which it was buried."""
         return int(self.id.split("-", maxsplit=1)[0])
@@ -66,7 +71,7 @@ def receive(redis: Redis, receipts: Iterable[Receipt], *, seen_s: int = 86_400, 
     """
     arguments: list[str] = []
     for receipt in receipts:
-        event = json.dumps(receipt.event, default=repr) if receipt.outcome == "rejected" else ""
+        event = _stored(receipt.event) if receipt.outcome == "rejected" else ""
         arguments += (receipt.message_id, receipt.outcome, receipt.planned or receipt.reason, event)
     return int(_receive(redis, _base(EVENTS), seen_s, int(is_traced), *arguments))
 
@@ -132,6 +137,25 @@ def drop(redis: Redis, object_name: str, letters: Iterable[DeadLetter]) -> int:
     """Delete dead letters for good; returns how many there were."""
     ids = [letter.id for letter in letters]
     return redis.xdel(_base(object_name) + "dead", *ids) if ids else 0
+
+
+def _stored(event: Any) -> str:
+    """Return the JSON that a dead letter keeps of an event: the event, or as text what of it is not JSON.
+
+    Text is no event, so nobody takes it for one when the letter is retried.
+    """
+    try:
+        return json.dumps(event, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        pass
+    try:
+        return json.dumps(json.dumps(event, default=_named))
+    except (TypeError, ValueError, RecursionError):
+        return json.dumps(f"an event that is no JSON, of type {type(event).__name__}")
+
+
+def _named(value: Any) -> str:
+    return f"<{type(value).__name__}>"
 
 
 def _base(object_name: str) -> str:

@@ -10,7 +10,7 @@ from celery.utils import uuid
 from celery.utils.log import get_task_logger
 
 from pipeline.errors import PipelineError, RefusedCall
-from pipeline.events.stamp import stamp
+from pipeline.events.plain import ready, ready_all
 from pipeline.logs import without_values
 from pipeline.message_format import FORMAT, FORMAT_HEADER
 from pipeline.sending import NotSent, recorders, sender
@@ -69,9 +69,9 @@ class EventTask(PipelineTask):
             raise RefusedCall(calling.called(self.__name__))
         return super().__call__(*args, **kwargs)
 
-    def read(self, given: Any) -> list[Any]:
-        """Return the events that a caller gave. Raises RefusedCall for what are none."""
-        return [calling.one_event(given)]
+    def read(self, given: Any, *, now: datetime) -> list[Any]:
+        """Return the events that a caller gave, as they are sent. Raises RefusedCall or InvalidEvent."""
+        return [ready(calling.one_event(given), now=now)]
 
     def packed(self, events: list[Any]) -> Any:
         """Return events as the task's argument."""
@@ -84,14 +84,14 @@ class EventTask(PipelineTask):
     def apply_async(self, args: Any = None, kwargs: Any = None, *positional: Any, **options: Any) -> "Sent":
         """Send events, each with the `messageId` and `timestamp` it lacks; see Task.apply_async for the options.
 
-        Returns a Sent, which has their ids. Raises RefusedCall, or NotSent if the broker does not take them in time.
+        Returns a Sent, which has their ids. Raises RefusedCall; InvalidEvent, with nothing sent, where one is beyond a
+        bound or cannot be JSON (events/plain.py); or NotSent if the broker does not take them in time.
         """
         from pipeline.tasks.sent import Sent, ids_of
 
         options |= dict(zip(calling.POSITIONAL, positional, strict=False))
         options = calling.checked(self.__name__, options, self.app.conf)
-        now = datetime.now(UTC)
-        events = [stamp(event, now=now) for event in self.read(calling.argument(args, kwargs, self.parameter))]
+        events = self.read(calling.argument(args, kwargs, self.parameter), now=datetime.now(UTC))
         options["task_id"] = options.get("task_id") or uuid()
         if recorders:
             recorders[-1].extend(calling.as_json(events))
@@ -148,9 +148,9 @@ class EventsTask(EventTask):
 
     parameter = "events"
 
-    def read(self, given: Any) -> list[Any]:
+    def read(self, given: Any, *, now: datetime) -> list[Any]:
         """Return the events that a caller gave: of a list, a generator or any other iterable, or one by itself."""
-        return calling.many_events(given)
+        return ready_all(calling.many_events(given), now=now)
 
     def packed(self, events: list[Any]) -> Any:
         """Return events as the task's argument."""

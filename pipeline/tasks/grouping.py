@@ -21,6 +21,10 @@ from contextlib import ExitStack
 from time import monotonic
 from typing import Any, Final, Protocol, TypeAlias, runtime_checkable
 
+from billiard.exceptions import TimeLimitExceeded, WorkerLostError
+
+from pipeline.message_format import lost_readers
+
 # Enough to make what a group costs as a whole small against its messages, few enough to share among processes.
 MOST_IN_GROUP: Final = 50
 # Between two groups. Short beside what an event's way to Salesforce takes, long enough for a dozen messages to come.
@@ -32,8 +36,8 @@ Body: TypeAlias = tuple[Any, str, str]  # as it came, content type ("" where it 
 class Work(Protocol):
     """Carries out messages, several or one that may come again; answers as Celery's pool expects it of a task."""
 
-    def __call__(self, messages: Sequence[Body], *, is_again: bool) -> tuple[int, None, float]:
-        """Carry them out."""
+    def __call__(self, messages: Sequence[Body], *, is_again: bool, lost: int) -> tuple[int, None, float]:
+        """Carry them out; `lost` readers have died of the one that comes again."""
 
 
 @runtime_checkable
@@ -44,6 +48,13 @@ class _AcknowledgesTogether(Protocol):
         """Acknowledge messages in one round trip."""
 
 
+@runtime_checkable
+class _CountsLostReaders(Protocol):
+    """What pipeline/broker.py can; RabbitMQ counts deliveries by itself."""
+
+    lost: set[str]
+
+
 class Groups:
     """Requests that wait for a process, and how many groups are with one.
 
@@ -52,11 +63,19 @@ class Groups:
     """
 
     def __init__(
-        self, pool: Any, timer: Any, work: Work, *, soft_time_limit: float | None, time_limit: float | None
+        self,
+        pool: Any,
+        timer: Any,
+        work: Work,
+        *,
+        soft_time_limit: float | None,
+        time_limit: float | None,
+        most: int = MOST_IN_GROUP,
     ) -> None:
         self._pool = pool
         self._timer = timer
         self._work = work
+        self._most = most
         self._limits = {"soft_timeout": soft_time_limit, "timeout": time_limit}
         self._waiting: deque[Any] = deque()
         self._at_work = 0
@@ -71,14 +90,18 @@ class Groups:
     def _send(self) -> None:
         while self._waiting and self._at_work < max(1, self._pool.num_processes or 1):
             left_s = self._last_sent_s + _PAUSE_S - monotonic()
-            if left_s > 0 and len(self._waiting) < MOST_IN_GROUP:
+            if left_s > 0 and len(self._waiting) < self._most:
                 if not self._is_pausing:
                     self._is_pausing = True
                     self._timer.call_after(left_s, self._go_on)
                 return
             self._last_sent_s = monotonic()
             self._at_work += 1
-            self._give(self._next_group())
+            try:
+                self._give(self._next_group())
+            except BaseException:
+                self._at_work -= 1
+                raise
 
     def _go_on(self) -> None:
         self._is_pausing = False
@@ -88,7 +111,7 @@ class Groups:
         group = [self._waiting.popleft()]
         if _is_again(group[0]):
             return group
-        while self._waiting and len(group) < MOST_IN_GROUP and not _is_again(self._waiting[0]):
+        while self._waiting and len(group) < self._most and not _is_again(self._waiting[0]):
             group.append(self._waiting.popleft())
         return group
 
@@ -111,6 +134,8 @@ class Groups:
                 finally:
                     if name == "on_success":
                         _acknowledge(group)
+                    elif len(group) == 1:
+                        _note_lost_reader(group[0], *arguments)
                     tell(*arguments, **options)
 
             return tell_and_go_on
@@ -118,7 +143,7 @@ class Groups:
         self._pool.apply_async(
             self._work,
             args=([(one.body, one.content_type or "", one.content_encoding or "") for one in group],),
-            kwargs={"is_again": _is_again(group[0])},
+            kwargs={"is_again": _is_again(group[0]), "lost": lost_readers(group[0].message.headers)},
             accept_callback=each("on_accepted"),
             callback=ended("on_success"),
             error_callback=ended("on_failure"),
@@ -128,14 +153,19 @@ class Groups:
         )
 
 
-def grouped(work: Work) -> Callable[..., Any]:
-    """Return the strategy of a task whose messages are carried out by `work`, in groups."""
+def grouped(work: Work, *, most: int = MOST_IN_GROUP) -> Callable[..., Any]:
+    """Return the strategy of a task whose messages are carried out by `work`, in groups of at most `most`."""
 
     def strategy(task: Any, app: Any, consumer: Any, **options: Any) -> Any:
         from celery.worker.strategy import default  # a producer does not load what workers run
 
         groups = Groups(
-            consumer.pool, consumer.timer, work, soft_time_limit=task.soft_time_limit, time_limit=task.time_limit
+            consumer.pool,
+            consumer.timer,
+            work,
+            soft_time_limit=task.soft_time_limit,
+            time_limit=task.time_limit,
+            most=most,
         )
         return default(task, app, _Consumer(consumer, groups.add), **options)
 
@@ -167,6 +197,16 @@ def _acknowledge(group: Sequence[Any]) -> None:
         return
     for request in together:
         request.acknowledged = True
+
+
+def _note_lost_reader(request: Any, failure: Any = None, *_: Any) -> None:
+    """Have a message counted that was alone with a process which died, or had to be killed for the time it took."""
+    error = getattr(failure, "exception", None)
+    error = getattr(error, "exc", error)  # as billiard wraps one to send it
+    if isinstance(error, WorkerLostError | TimeLimitExceeded | SystemExit):
+        held = getattr(request.message.channel, "qos", None)
+        if isinstance(held, _CountsLostReaders):
+            held.lost.add(request.message.delivery_tag)
 
 
 def _is_again(request: Any) -> bool:

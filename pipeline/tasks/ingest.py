@@ -1,22 +1,22 @@
 """Ingest: an event becomes operations in inboxes, or a dead letter with a reason, or is counted and done."""
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from celery.exceptions import Reject
 from celery.utils.log import get_task_logger
 from kombu.exceptions import OperationalError
-from kombu.serialization import loads
-from kombu.utils.encoding import bytes_to_str
 from redis.exceptions import RedisError
 
 from pipeline.app import app
 from pipeline.errors import PipelineError
+from pipeline.message_body import RawEvent, events_of, unread
 from pipeline.redis_faults import in_words
 from pipeline.tasks.base import EventsTask, EventTask
 from pipeline.tasks.grouping import Body, grouped
+from pipeline.tasks.trials import Trials
 
 if TYPE_CHECKING:
     from pipeline.inbox.dead_letters import Receipt
@@ -28,22 +28,30 @@ log = get_task_logger(__name__)
 INGEST_QUEUE = "ingest"
 
 
-def take_in(messages: Sequence[Body], *, is_again: bool = False) -> tuple[int, None, float]:
-    """Take in the events of several messages of `send_event`; answers as Celery's pool expects it of a task.
+def take_in(
+    messages: Sequence[Body], *, is_again: bool = False, lost: int = 0, are_lists: bool = False
+) -> tuple[int, None, float]:
+    """Take in the events of several messages; answers as Celery's pool expects it of a task.
 
-    The time is each message's share. One that comes again has to be alone.
+    The time is each message's share. One that comes again has to be alone; it has cost `lost` readers their lives.
     """
     begun = time.monotonic()
-    try:
-        events = [event for message in messages for event in _events_of(message)]
-    except Exception as unreadable:  # noqa: BLE001  (whatever it is, Celery would acknowledge the message)
-        if len(messages) > 1:
-            # Whichever it is about, the others are not lost with it: each of them comes again, and travels alone.
-            raise Reject(type(unreadable).__name__, requeue=True) from None
-        # The consumer has read it, with a stack less deep; Celery would acknowledge it. As text it is a dead letter.
-        events = [bytes_to_str(messages[0][0])]
-    _ingest(events, is_again=is_again)
+    events: list[Any] = []
+    for text, content_type, _ in messages:
+        try:
+            events += events_of(text, content_type, are_lists=are_lists)
+        except Exception as unreadable:  # noqa: BLE001  (whatever it is, Celery would acknowledge the message)
+            if len(messages) > 1:
+                # Whichever it is about, the others are not lost with it: each of them comes again, and travels alone.
+                raise Reject(type(unreadable).__name__, requeue=True) from None
+            events = [unread(text, "cannot be read")]
+    _ingest(events, is_again=is_again, lost=lost)
     return 0, None, (time.monotonic() - begun) / len(messages)
+
+
+def take_in_lists(messages: Sequence[Body], *, is_again: bool = False, lost: int = 0) -> tuple[int, None, float]:
+    """Take in the events of messages of `send_events`, as `take_in` does those of `send_event`."""
+    return take_in(messages, is_again=is_again, lost=lost, are_lists=True)
 
 
 @app.task(shared=False, name="pipeline.send_event", base=EventTask, bind=True, Strategy=staticmethod(grouped(take_in)))
@@ -52,20 +60,20 @@ def send_event(self: Any, event: Any) -> None:
     _ingest([event], is_again=bool(self.request.delivery_info.get("redelivered")))
 
 
-@app.task(shared=False, name="pipeline.send_events", base=EventsTask, bind=True)
+@app.task(
+    shared=False,
+    name="pipeline.send_events",
+    base=EventsTask,
+    bind=True,
+    Strategy=staticmethod(grouped(take_in_lists, most=1)),
+)
 def send_events(self: Any, events: Any) -> None:
     """Take in many events with one message: `send_events.delay([event, ...])`."""
     is_again = bool(self.request.delivery_info.get("redelivered"))
     _ingest(events if isinstance(events, list) else [events], is_again=is_again)
 
 
-def _events_of(message: Body) -> Iterator[Any]:
-    body, content_type, encoding = message  # of a type that the consumer accepts, or it would not have come this far
-    args, kwargs, _ = loads(body, content_type, encoding) if content_type else body
-    return iter((*args, *kwargs.values()))
-
-
-def _ingest(events: list[Any], *, is_again: bool) -> None:
+def _ingest(events: list[Any], *, is_again: bool, lost: int = 0) -> None:
     """Take events in, or give the message back to its queue: Celery acknowledges one whose task raises anything else.
 
     What cannot be taken in for a fault of the events or of the code is buried when it comes again: not at once, because
@@ -75,7 +83,10 @@ def _ingest(events: list[Any], *, is_again: bool) -> None:
 
     try:
         try:
-            ingest(events, runtime())
+            if lost:
+                _one_by_one(events, runtime(), trials=Trials(runtime().redis, events, lost=lost))
+            else:
+                ingest(events, runtime())
         except (RedisError, OperationalError, PipelineError):
             raise
         except Exception:
@@ -90,13 +101,18 @@ def _ingest(events: list[Any], *, is_again: bool) -> None:
         _give_back(type(bug).__name__)
 
 
-def _one_by_one(events: list[Any], runtime: "Runtime") -> None:
+def _one_by_one(events: list[Any], runtime: "Runtime", *, trials: "Trials | None" = None) -> None:
     """Take events in each by itself, and bury those that cannot be, so that they cost the others nothing."""
     from pipeline.inbox.dead_letters import Receipt
 
-    for event in events:
+    for position, event in enumerate(events):
+        if trials and trials.is_deadly(position):
+            log.error("an event has cost processes their lives, and becomes a dead letter")
+            _count([Receipt(_id_of(event), "rejected", "it has ended the processes that took it in", event)], runtime)
+            continue
         try:
-            ingest([event], runtime)
+            with trials.of(position) if trials else nullcontext():
+                ingest([event], runtime)
         except (RedisError, OperationalError, PipelineError):
             raise
         except Exception as bug:  # noqa: BLE001  (nothing that an event brings about may lose it, or the others)
@@ -184,6 +200,8 @@ def plan(event: Any, received_ms: int, runtime: "Runtime") -> "tuple[Receipt, li
     from pipeline.inbox.dead_letters import Receipt
     from pipeline.inbox.trace import planned_as
 
+    if isinstance(event, RawEvent):
+        return Receipt(_id_of(event), "rejected", event.reason, event.text), []
     try:
         valid = validate(event, received_ms=received_ms)
         if not opted_in(valid, always=runtime.settings.destination.always_enabled):
@@ -204,4 +222,6 @@ def plan(event: Any, received_ms: int, runtime: "Runtime") -> "tuple[Receipt, li
 def _id_of(event: Any) -> str:
     from pipeline.events.ids import message_id
 
+    if isinstance(event, RawEvent):
+        event = event.text
     return message_id(event if isinstance(event, dict) else {"": event})

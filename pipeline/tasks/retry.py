@@ -12,11 +12,15 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Retried:
-    """What became of dead letters: on their way again, still refused, or gone before they could be retried."""
+    """What became of dead letters: on their way again, still refused, or gone before they could be retried.
+
+    `unfit` of the refused ones hold no event that could be retried, but the text of what was none.
+    """
 
     moved: int = 0
     refused: int = 0
     gone: int = 0
+    unfit: int = 0
 
 
 def retry_all(letters: "Iterable[DeadLetter]", runtime: "Runtime") -> Retried:
@@ -27,7 +31,9 @@ def retry_all(letters: "Iterable[DeadLetter]", runtime: "Runtime") -> Retried:
     done = Retried()
     for chunk in chunks(letter for letter in letters if letter.time_ms <= now_ms):
         part = retry_letters(chunk, runtime)
-        done = Retried(done.moved + part.moved, done.refused + part.refused, done.gone + part.gone)
+        done = Retried(
+            done.moved + part.moved, done.refused + part.refused, done.gone + part.gone, done.unfit + part.unfit
+        )
     return done
 
 
@@ -52,6 +58,10 @@ def _retry_event(letter: "DeadLetter", runtime: "Runtime", done: Retried) -> Non
     from pipeline.inbox.dead_letters import readmit
     from pipeline.tasks.ingest import append, plan
 
+    if not letter.is_retriable:
+        done.refused += 1
+        done.unfit += 1
+        return
     # It arrived when it was refused: what it says of later than that it does not know.
     receipt, operations = plan(letter.event, letter.time_ms, runtime)
     if receipt.outcome == "rejected":
@@ -70,6 +80,7 @@ def _retry_operations(name: str, letters: "Sequence[DeadLetter]", runtime: "Runt
 
     readable = [letter for letter in letters if letter.key is not None]
     done.refused += len(letters) - len(readable)
+    done.unfit += len(letters) - len(readable)
     moved, token = retry(runtime.redis, name, readable, is_traced=runtime.settings.destination.trace)
     done.moved += moved
     done.gone += len(readable) - moved

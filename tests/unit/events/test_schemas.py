@@ -1,11 +1,9 @@
 """Which events are accepted, and when they happened."""
 
 import json
-from datetime import UTC, datetime
-from decimal import Decimal
+from datetime import datetime
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -179,18 +177,6 @@ def test_size_counts_bytes_of_utf8_and_not_escapes() -> None:
     # 10,000 snowmen are 30,000 bytes, though JSON escapes them to 60,000.
     assert accepted(type="page", properties={"x": "☃" * 10_000}).type == "page"
     assert "32,768" in reason({"type": "page", "properties": {"x": "☃" * 11_000}})
-
-
-def test_what_celery_decodes_to_python_types_is_plain_json_again() -> None:
-    event = accepted(
-        type="page",
-        timestamp=datetime(2026, 1, 1, tzinfo=UTC),
-        properties={"price": Decimal("1.5"), "id": UUID(int=5), "tags": ("a", "b")},
-    )
-
-    assert event.time_ms == 1_767_225_600_000
-    assert event.body["properties"] == {"price": 1.5, "id": str(UUID(int=5)), "tags": ["a", "b"]}
-    json.dumps(event.body)
 
 
 class TestEventTime:

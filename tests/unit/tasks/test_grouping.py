@@ -24,7 +24,7 @@ class Request:
     @property
     def message(self) -> SimpleNamespace:
         channel = SimpleNamespace(qos=self.qos) if self.qos else SimpleNamespace()  # RabbitMQ's channels have none
-        return SimpleNamespace(channel=channel, delivery_tag=self.id)
+        return SimpleNamespace(channel=channel, delivery_tag=self.id, headers={})
 
     @property
     def body(self) -> str:
@@ -90,8 +90,8 @@ def grouping(processes: int = 1) -> tuple[Groups, Pool, Timer]:
     return Groups(pool, timer, nothing, soft_time_limit=20, time_limit=30), pool, timer
 
 
-def nothing(messages: object, *, is_again: bool) -> tuple[int, None, float]:
-    return 0, None, float(is_again and bool(messages))
+def nothing(messages: object, *, is_again: bool, lost: int) -> tuple[int, None, float]:
+    return 0, None, float(is_again and bool(messages) and lost)
 
 
 def test_a_message_after_a_pause_goes_at_once() -> None:
