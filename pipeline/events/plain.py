@@ -12,7 +12,7 @@
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -27,8 +27,7 @@ from pipeline.events.stamp import stamp
 _LARGEST: Final = 10**MOST_DIGITS
 _LARGE: Final = 10**20
 _NESTED: Final = frozenset({dict, list})
-_NUMBERS: Final = frozenset({int, float})
-_PLAIN: Final = frozenset({str, bool, type(None)}) | _NESTED | _NUMBERS
+_TEXT: Final = frozenset({str})
 _SURELY_SMALL: Final = MOST_BYTES // 8  # in characters and values, each with its quotes and what stands between them
 _to_json: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, check_circular=False).encode
 
@@ -74,19 +73,12 @@ def _is_surely_fine(event: Any) -> bool:
     for _ in range(MOST_NESTING):
         deeper: list[Any] = []
         for one in level:
-            values = one
             if type(one) is dict:
-                if not all(type(name) is str for name in one):
+                if set(map(type, one)) - _TEXT:
                     return False
                 keys += len(one)
                 size += sum(map(len, one))
-                values = one.values()
-            kinds = set(map(type, values))
-            if not kinds <= _PLAIN or (kinds & _NUMBERS and not all(map(_is_small, values))):
-                return False
-            size += len(values) + sum([len(value) for value in values if type(value) is str])
-            if kinds & _NESTED:
-                deeper += [value for value in values if type(value) in _NESTED]
+            size += _look(one.values() if type(one) is dict else one, deeper)
             if size > _SURELY_SMALL or keys > MOST_KEYS:
                 return False
         if not deeper:
@@ -95,8 +87,22 @@ def _is_surely_fine(event: Any) -> bool:
     return False
 
 
-def _is_small(value: Any) -> bool:
-    return type(value) not in _NUMBERS or -_LARGE < value < _LARGE
+def _look(values: Iterable[Any], deeper: list[Any]) -> int:
+    """Return how much values are, and add those that hold others to `deeper`; too much for what is not surely fine."""
+    size = 0
+    for value in values:
+        size += 1
+        kind = type(value)
+        if kind is str:
+            size += len(value)
+        elif kind is dict or kind is list:
+            deeper.append(value)
+        elif kind is int or kind is float:
+            if not -_LARGE < value < _LARGE:  # nor NaN
+                return MOST_BYTES
+        elif kind is not bool and value is not None:
+            return MOST_BYTES
+    return size
 
 
 def _check(event: Any) -> None:
