@@ -63,6 +63,7 @@ def beat(*, log_level: str) -> None:
     """
     from pipeline.cli.connection import wait_for_redis
 
+    _check_parts()
     wait_for_redis("beat")
     # A pid file left by a killed container would keep its successor from starting; the lock in Redis is what counts.
     _become_celery(["beat", "--loglevel", log_level, "--pidfile", ""])
@@ -169,12 +170,16 @@ def _say_what_is_evicted(**_: object) -> None:
         logging.getLogger("pipeline.worker").error("%s", warning)
 
 
+def _check_parts() -> None:
+    if missing := missing_for_workers():
+        raise ConfigurationError(missing)
+
+
 def _become_celery(arguments: Sequence[str]) -> NoReturn:
     from pipeline.app import app
     from pipeline.logs import log_format
 
-    if missing := missing_for_workers():
-        raise ConfigurationError(missing)
+    _check_parts()
     log_format(os.environ)  # a wrong one is said now, where it would only be a line in the log later
 
     raise SystemExit(app.start(list(arguments)))
