@@ -8,9 +8,10 @@ a worker or beat of this application starts there.
 """
 
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from celery import Celery
+from celery.app import base
 from celery.app.utils import Settings
 
 # What Celery.send_task takes by position after args and kwargs, as far as anybody would write it so.
@@ -34,6 +35,19 @@ class _App(Celery):
     def on_init(self) -> None:
         """Make the settings ours, before one of them is read; see celery.Celery.on_init."""
         object.__setattr__(self.conf, "__class__", _Settings)  # an attribute that is set as usual is a setting
+
+    if not TYPE_CHECKING:  # it has Celery's types
+
+        def task(self, *arguments: Any, **options: Any) -> Any:
+            """Make a task of this application, also where FORKED_BY_MULTIPROCESSING is set.
+
+            Celery then makes it one of whatever application is current (`Celery.task`), which is not ours in a host.
+            """
+            former, base.USING_EXECV = base.USING_EXECV, None
+            try:
+                return super().task(*arguments, **options)
+            finally:
+                base.USING_EXECV = former
 
     def start(self, argv: Any = None) -> Any:
         """Run a command of Celery's and return the code that it ends with, which Celery's own `start` drops."""

@@ -13,12 +13,13 @@
 -- returns   {list, payload, delivery tag or "" where nothing was noted}, {list} for what was no message, nil when all
 --           are empty
 
--- What kombu and Celery cannot do without, when they read a message or give it back.
+-- What kombu and Celery cannot do without, when they read a message or give it back. A message whose tag is empty would
+-- be held under no name, and never be acknowledged.
 local function is_message(message)
   if type(message) ~= 'table' or type(message.properties) ~= 'table' then return false end
   local properties, delivery = message.properties, message.properties.delivery_info
   return type(delivery) == 'table' and type(delivery.exchange) == 'string' and type(delivery.routing_key) == 'string'
-    and type(properties.delivery_tag) == 'string'
+    and type(properties.delivery_tag) == 'string' and properties.delivery_tag ~= ''
     and (message.headers == nil or type(message.headers) == 'table')
     and (message.body == nil or message.body == cjson.null or type(message.body) == 'string')
 end

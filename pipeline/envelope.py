@@ -53,6 +53,7 @@ def _is_message(envelope: Any) -> bool:
         and isinstance(delivery.get("exchange"), str)
         and isinstance(delivery.get("routing_key"), str)
         and isinstance(properties.get("delivery_tag"), str)
+        and properties["delivery_tag"] != ""
         and (headers is None or isinstance(headers, dict))
         and all(_is_text(envelope.get(name)) for name in ("body", "content-type", "content-encoding"))
         and _is_text(properties.get("body_encoding"))

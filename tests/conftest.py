@@ -28,6 +28,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--broker-url", help="run whole systems on this broker, amqp://..., in place of their own Redis")
 
 
+@pytest.fixture(autouse=True)
+def _own_environment() -> Iterator[None]:
+    """Settings that a test gives to its own process, as commands do with their options, end with the test."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
+
+
 @pytest.fixture(scope="session")
 def _running_redis() -> Iterator[LocalRedis]:
     with LocalRedis() as server:

@@ -15,6 +15,8 @@ from pipeline.cli import Failure
 from pipeline.cli.demo_expectation import Verdict, expect, judge, messages
 from pipeline.cli.flow import Flow, observe
 from pipeline.cli.send import chunks, read_events
+from pipeline.errors import InvalidEvent
+from pipeline.events.plain import plain
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -39,6 +41,7 @@ class Result:
     verdict: Verdict
     writes: int
     dead: int
+    refused: int  # events beyond a bound, which were not sent; they count as rejected
     lost_events: int
     api_calls: int
     seconds: float
@@ -95,11 +98,21 @@ def demo(*, file: Path | None, is_json: bool) -> None:
         )
 
 
-def _run(events: Sequence[Any], console: "Console") -> Result:
+def _within_bounds(event: Any) -> bool:
+    """Tell whether an event can be sent; of others `send_events` says why not."""
+    try:
+        plain(event)
+    except InvalidEvent:
+        return False
+    return True
+
+
+def _run(given: Sequence[Any], console: "Console") -> Result:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     from pipeline.local import LocalStack, connect_producer, flower
 
+    events = [event for event in given if _within_bounds(event)]
     destination = (files("pipeline.cli") / "demo.yaml").read_text()
     stack = LocalStack(destination=destination, pages=[flower()])
     columns = (TextColumn("{task.description:>12}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -113,7 +126,7 @@ def _run(events: Sequence[Any], console: "Console") -> Result:
             _send(events, progress)
             _wait_until_settled(stack, redis, events, progress)
             seconds = time.monotonic() - begun
-        return _measure(stack, events, seconds)
+        return _measure(stack, events, seconds, refused=len(given) - len(events))
 
 
 def _send(events: Sequence[Any], progress: "Progress") -> None:
@@ -150,7 +163,7 @@ def _wait_until_settled(stack: "LocalStack", redis: "Redis", events: Sequence[An
         time.sleep(_POLL_S)
 
 
-def _measure(stack: "LocalStack", events: Sequence[Any], seconds: float) -> Result:
+def _measure(stack: "LocalStack", events: Sequence[Any], seconds: float, *, refused: int) -> Result:
     import requests
 
     from pipeline.inbox.chosen_letters import Choice
@@ -163,6 +176,7 @@ def _measure(stack: "LocalStack", events: Sequence[Any], seconds: float) -> Resu
 
     with stack.redis.client() as redis:
         outcomes = {name: received(redis).get(name, 0) for name in ("accepted", "skipped", "rejected")}
+        outcomes["rejected"] += refused
         dead = [letter.event for letter in Choice().letters(redis)]
     expected = expect(events, dead)
     verdict = judge(expected, {name: ask(f"records/{name}") for name in _OBJECTS})
@@ -171,7 +185,8 @@ def _measure(stack: "LocalStack", events: Sequence[Any], seconds: float) -> Resu
         verdict=verdict,
         writes=expected.writes,
         dead=len(dead),
-        lost_events=max(0, messages(events) - sum(outcomes.values())),
+        refused=refused,
+        lost_events=max(0, messages(events) + refused - sum(outcomes.values())),
         api_calls=ask("stats")["api_calls"]["total"],
         seconds=seconds,
     )
@@ -189,9 +204,12 @@ def _show(result: Result, console: "Console") -> None:
     table.add_row(f"{verdict.duplicates:,}", "duplicates")
     table.add_section()
     table.add_row(f"{result.events:,}", f"events: {outcomes['accepted']:,} accepted, {outcomes['skipped']:,} skipped")
-    table.add_row(f"{outcomes['rejected']:,}", "rejected, kept as dead letters with the reason")
-    if result.dead > outcomes["rejected"]:
-        table.add_row(f"{result.dead - outcomes['rejected']:,}", "refused by Salesforce, kept as dead letters")
+    kept = outcomes["rejected"] - result.refused
+    table.add_row(f"{kept:,}", "rejected, kept as dead letters with the reason")
+    if result.refused:
+        table.add_row(f"{result.refused:,}", "beyond a bound of events, so not sent")
+    if result.dead > kept:
+        table.add_row(f"{result.dead - kept:,}", "refused by Salesforce, kept as dead letters")
     table.add_section()
     table.add_row(f"{result.api_calls:,}", "API calls used, logins and describes included")
     table.add_row(f"{_CLASSIC_CALLS * result.writes:,}", "API calls at two for every event that writes")

@@ -172,9 +172,10 @@ def answers(url: str) -> bool:
 
 
 # Arguments that `deliver` cannot work with, and an error of which the text is a person's address.
-FAILING = """
+# Half a surrogate pair cannot be sent to Redis.
+FAILING = r"""
 from pipeline.tasks.deliver import deliver
-deliver.apply_async(({"x": "failing.person@example.com"}, "token"), queue="upkeep")
+deliver.apply_async(("failing.person@example.com\ud800", "token"), queue="upkeep")
 """
 
 

@@ -20,7 +20,7 @@ PRODUCER = """
 import json, sys
 from pipeline import send_events
 with open(sys.argv[1], encoding="utf-8") as lines:
-    send_events.delay([json.loads(line) for line in lines])
+    send_events.delay([json.loads(line) for line in lines if len(line) < 32_000])
 """
 
 

@@ -44,7 +44,7 @@ conf = app.conf
 urls = {conf.broker_url, conf.broker_read_url, conf.broker_write_url}
 urls |= {one.as_uri() for one in (app.connection(), app.connection_for_read(), app.connection_for_write())}
 print(sorted(urls), conf.result_backend, app.backend.__class__.__name__, type(app.loader).__name__)
-print(dict(os.environ) == before, "django" in sys.modules)
+print(dict(os.environ) == before, "django.conf" in sys.modules)
 """
 
 

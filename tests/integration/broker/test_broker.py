@@ -158,6 +158,7 @@ NO_MESSAGES = (
     '{"properties": {"delivery_tag": "t", "delivery_info": {"exchange": "", "routing_key": null}}}',
     '{"properties": {"delivery_tag": 5, "delivery_info": {"exchange": "", "routing_key": "a"}}}',
     '{"headers": null, "properties": {"delivery_tag": "t", "delivery_info": {"exchange": "", "routing_key": "a"}}}',
+    '{"properties": {"delivery_tag": "", "delivery_info": {"exchange": "", "routing_key": "a"}}}',
     '{"body": 5, "properties": {"delivery_tag": "t", "delivery_info": {"exchange": "", "routing_key": "a"}}}',
 )
 

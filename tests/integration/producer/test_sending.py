@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kombu.exceptions import EncodeError, OperationalError
+from kombu.exceptions import OperationalError
 
 from pipeline import NotSent, app, send_event, send_events
-from pipeline.errors import ConfigurationError, PipelineError
+from pipeline.errors import ConfigurationError, InvalidEvent, PipelineError
 from pipeline.local import LOOPBACK, LocalRedis, clean_environment, connect_producer, wait_until
 from pipeline.sending import DEFAULT_TIMEOUT_S, send_timeout_s, sender
 from tests.integration.broker.tls import make_certificate, tls_endpoint
@@ -268,7 +268,7 @@ def test_what_is_no_json_costs_no_connection(redis_server: LocalRedis) -> None:
     with redis_server.client() as redis:
         before = redis.info("stats")["total_connections_received"]
         for _ in range(3):
-            with pytest.raises(EncodeError):
+            with pytest.raises(InvalidEvent):
                 send_event.delay({**EVENT, "traits": {"email": object()}})
             send_event.delay(EVENT)
         assert redis.info("stats")["total_connections_received"] == before

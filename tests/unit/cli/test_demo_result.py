@@ -15,6 +15,7 @@ def result(*, duplicates: int = 0, lost: int = 0, unexpected: int = 0, lost_even
         verdict=Verdict({"Lead": 4, "Account": 1}, duplicates, lost, unexpected),
         writes=6,
         dead=2,
+        refused=0,
         lost_events=lost_events,
         api_calls=3,
         seconds=1.234,
