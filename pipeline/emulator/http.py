@@ -5,12 +5,37 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cache
+from typing import Any, Self
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from pipeline.emulator import errors
 
 JSON_TYPE = "application/json;charset=UTF-8"
+
+
+class HeaderName(bytes):
+    """A header's name that is sent as it is written: uvicorn sends what ``lower`` returns, and compares it.
+
+    Salesforce writes ``Sforce-Locator``, and some clients look headers up in a plain dict (Airbyte's declarative
+    streams: ``headers["Sforce-Locator"]``).
+    """
+
+    def lower(self) -> Self:
+        """Return the name itself."""
+        return self
+
+    def __eq__(self, other: object) -> bool:
+        """Compare without case, as header names are."""
+        return isinstance(other, bytes) and bytes.lower(self) == bytes.lower(other)
+
+    __hash__ = bytes.__hash__
+
+
+@cache
+def header_name(name: str) -> HeaderName:
+    """Return a header's name, ready to be sent; the emulator's own names are few."""
+    return HeaderName(name.encode("latin-1"))
 
 
 @dataclass(slots=True)

@@ -12,6 +12,7 @@ from pipeline.emulator.drafts import DraftReader
 from pipeline.emulator.duplicates import DuplicateRule, DuplicateRules
 from pipeline.emulator.errors import ApiError, Json
 from pipeline.emulator.faults import Faults
+from pipeline.emulator.grants import Grants
 from pipeline.emulator.limits import DEFAULT_DAILY_LIMIT, Limits
 from pipeline.emulator.request_log import RequestLog
 from pipeline.emulator.schema import Schema, SObject, standard_objects
@@ -22,7 +23,8 @@ from pipeline.emulator.values import Stored, datetime_text
 from pipeline.emulator.writes import Options, Writer
 
 DEFAULT_USER = User("admin@example.com", "password", "token", "005Em0000000001IAA")
-DEFAULT_APP = ConnectedApp("key", "secret", DEFAULT_USER.username)
+# The callback is the one that the Salesforce CLI listens at.
+DEFAULT_APP = ConnectedApp("key", "secret", DEFAULT_USER.username, callbacks=("http://localhost:1717/OauthRedirect",))
 _PROFILE_ID = "00eEm0000000001IAA"
 
 
@@ -59,6 +61,7 @@ class Org:
         self.store = Store(self.schema, path)
         self.duplicates = DuplicateRules()
         self.auth = Auth(clock)
+        self.grants = Grants(self.auth)
         self.limits = Limits(time.monotonic, daily_limit)
         self.faults = Faults()
         self.requests = RequestLog(clock)

@@ -41,13 +41,19 @@ class BulkJobs:
         self.org = org
         self.rows = rows
         for kind in ("ingest", "query"):
-            router.add("GET", f"jobs/{kind}", f"bulk_{kind}", self.list_ingest if kind == "ingest" else self.list_query)
+            router.add(
+                "GET",
+                f"jobs/{kind}",
+                f"bulk_{kind}",
+                self.list_ingest if kind == "ingest" else self.list_query,
+                "jobType",
+            )
             router.add("GET", f"jobs/{kind}/{{id}}", f"bulk_{kind}", self.show)
             router.add("PATCH", f"jobs/{kind}/{{id}}", f"bulk_{kind}", self.change)
             router.add("DELETE", f"jobs/{kind}/{{id}}", f"bulk_{kind}", self.delete)
         router.add("POST", "jobs/ingest", "bulk_ingest", self.create)
         router.add("PUT", "jobs/ingest/{id}/batches", "bulk_ingest", self.upload)
-        router.add("GET", "jobs/query/{id}/results", "bulk_query", self.query_results)
+        router.add("GET", "jobs/query/{id}/results", "bulk_query", self.query_results, "maxRecords locator")
         router.add("GET", "jobs/ingest/{id}/{which}", "bulk_ingest", self.results)
         router.add("POST", "jobs/query", "bulk_query", self.create_query)
 

@@ -33,8 +33,8 @@ class Collections:
         self.rows = rows
         router.add("POST", "composite/sobjects", "collections", self.create)
         router.add("PATCH", "composite/sobjects", "collections", self.update)
-        router.add("DELETE", "composite/sobjects", "collections", self.delete)
-        router.add("GET POST", "composite/sobjects/{object}", "collections", self.retrieve)
+        router.add("DELETE", "composite/sobjects", "collections", self.delete, "ids allOrNone")
+        router.add("GET POST", "composite/sobjects/{object}", "collections", self.retrieve, "ids fields")
         router.add("PATCH", "composite/sobjects/{object}/{field}", "collections", self.upsert)
 
     # Reading the request.

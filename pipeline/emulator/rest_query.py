@@ -32,6 +32,7 @@ _GROUPS: dict[str, frozenset[str]] = {
     "ALL": frozenset({"string", "email", "phone", "textarea", "url", "picklist", "combobox"}),
 }
 _MOST_FOUND = 2_000
+_SEARCH_PARAMETERS = "q in fields sobject defaultLimit overallLimit"
 
 
 def versions() -> list[Json]:
@@ -66,15 +67,15 @@ class Reading:
 
     def __init__(self, org: Org, router: Router) -> None:
         self.org = org
-        router.add("GET", "query", "query", self.query)
-        router.add("GET", "queryAll", "query", self.query_all)
+        router.add("GET", "query", "query", self.query, "q columns explain")
+        router.add("GET", "queryAll", "query", self.query_all, "q columns explain")
         router.add("GET", "query/{locator}", "query", self.more)
         router.add("GET", "queryAll/{locator}", "query", self.more)
-        router.add("GET", "search", "search", self.search)
-        router.add("GET POST", "parameterizedSearch", "search", self.parameterized_search)
+        router.add("GET", "search", "search", self.search, "q")
+        router.add("GET POST", "parameterizedSearch", "search", self.parameterized_search, _SEARCH_PARAMETERS)
         router.add("GET", "limits", "limits", self.limits)
-        router.add("GET", "limits/recordCount", "limits", self.record_count)
-        router.add("GET", "recent", "recent", self.recent)
+        router.add("GET", "limits/recordCount", "limits", self.record_count, "sObjects")
+        router.add("GET", "recent", "recent", self.recent, "limit")
 
     def query(self, call: Call) -> Reply:
         """Answer a query without the recycle bin."""

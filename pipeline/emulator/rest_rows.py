@@ -37,15 +37,15 @@ class Rows:
         router.add("GET", "sobjects/{object}", "sobject", self.basic)
         router.add("POST", "sobjects/{object}", "sobject", self.create)
         router.add("GET", "sobjects/{object}/describe", "describe", self.describe)
-        router.add("GET", "sobjects/{object}/deleted", "sobject", self.deleted)
-        router.add("GET", "sobjects/{object}/updated", "sobject", self.updated)
+        router.add("GET", "sobjects/{object}/deleted", "sobject", self.deleted, "start end")
+        router.add("GET", "sobjects/{object}/updated", "sobject", self.updated, "start end")
         # An upsert by Id without an Id is a create (REST API guide, v37.0 and later).
         router.add("POST", "sobjects/{object}/Id", "sobject", self.create)
-        router.add("GET", "sobjects/{object}/{id}", "sobject", self.read)
+        router.add("GET", "sobjects/{object}/{id}", "sobject", self.read, "fields")
         router.add("PATCH", "sobjects/{object}/{id}", "sobject", self.update)
         router.add("DELETE", "sobjects/{object}/{id}", "sobject", self.delete)
-        router.add("GET", "sobjects/{object}/{field}/{value}", "sobject", self.read_by_key)
-        router.add("PATCH", "sobjects/{object}/{field}/{value}", "sobject", self.upsert)
+        router.add("GET", "sobjects/{object}/{field}/{value}", "sobject", self.read_by_key, "fields")
+        router.add("PATCH", "sobjects/{object}/{field}/{value}", "sobject", self.upsert, "updateOnly")
         router.add("DELETE", "sobjects/{object}/{field}/{value}", "sobject", self.delete_by_key)
 
     def object(self, name: str) -> SObject:

@@ -62,10 +62,15 @@ class Application:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
-        if scope["type"] == "http" and scope["path"].startswith(("/services/", "/id/")):
+        if scope["type"] == "http" and _is_api(scope["path"]):
             await self.gate(scope, receive, send)
         else:
             await self._rest(scope, receive, send)
+
+
+def _is_api(path: str) -> bool:
+    """Whether the gate answers a path; Salesforce serves ``//services/data`` as well, which its CLI asks for."""
+    return path.startswith(("/services/", "/id/")) or path.lstrip("/").startswith(("services/", "id/"))
 
 
 def build(
@@ -109,6 +114,7 @@ def _server(application: Application) -> uvicorn.Server:
         log_level="warning",
         access_log=False,
         server_header=False,
+        date_header=False,
         timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=1,
     )
