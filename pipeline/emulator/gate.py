@@ -23,8 +23,10 @@ from pipeline.emulator.http import Call, Reply, header_name, parse_query, split_
 from pipeline.emulator.oauth import OAuth, visit_of
 from pipeline.emulator.org import Org
 from pipeline.emulator.positions import position_of
+from pipeline.emulator.rest_bulk1 import AsyncError, AsyncJobs, refusal
 from pipeline.emulator.rest_composite import charge_of
 from pipeline.emulator.rest_query import FIRST_RETIRED, NEWEST, OLDEST, versions
+from pipeline.emulator.rest_rows import Rows
 from pipeline.emulator.router import Router
 
 Scope = MutableMapping[str, Any]
@@ -54,11 +56,12 @@ _PASSWORD = ("sobjects", "User", "password")
 class Gate:
     """An ASGI application for everything under /services and /id."""
 
-    def __init__(self, org: Org, router: Router, *, latency_ms: float = 0.0) -> None:
+    def __init__(self, org: Org, rows: Rows, router: Router, *, latency_ms: float = 0.0) -> None:
         self.org = org
         self.router = router
         self.latency_ms = latency_ms
         self._oauth = OAuth(org)
+        self._async_jobs = AsyncJobs(org, rows)
         self._dated = (0, b"")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -146,7 +149,34 @@ class Gate:
         query = scope["query_string"].decode("latin-1")
         if segments[:2] == ("services", "data"):
             return self._data(method, segments[2:], query, headers, raw, fault, base_url, crowded=crowded)
+        if segments[:2] == ("services", "async"):
+            return self._async(method, segments[2:], query, headers, raw, fault, base_url, crowded=crowded)
         return self._elsewhere(method, segments, query, headers, raw, fault, base_url)
+
+    def _async(  # noqa: PLR0917  (as _data)
+        self,
+        method: str,
+        segments: tuple[str, ...],
+        query: str,
+        headers: dict[str, str],
+        raw: bytes,
+        fault: Rule | None,
+        base_url: str,
+        *,
+        crowded: bool,
+    ) -> Reply:
+        """Answer a request to Bulk API 1.0, which names its session in a header of its own."""
+        try:
+            version = _version(f"v{segments[0]}" if segments else "")
+            user_id = self._user_of(headers.get("x-sfdc-session", ""), fault, ())
+            call = Call(method, version, segments[1:], parse_query(query), headers, raw, user_id, base_url=base_url)
+            self._charge(call, fault, crowded=crowded)
+            if fault is None or fault.fault != "error":
+                return self._async_jobs.answer(call)
+            refused: ApiError | AsyncError = AsyncError(fault.code, fault.message)
+        except (ApiError, AsyncError) as problem:
+            refused = problem
+        return refusal(refused, headers)
 
     def _elsewhere(  # noqa: PLR0917  (as _data)
         self,
@@ -210,7 +240,10 @@ class Gate:
         kind, _, token = (given or "").partition(" ")
         if kind.lower() not in {"bearer", "oauth"} or not token:
             raise errors.header_invalid() if given else errors.session_invalid()
-        token = token.strip()
+        return self._user_of(token.strip(), fault, path)
+
+    def _user_of(self, token: str, fault: Rule | None, path: tuple[str, ...]) -> str:
+        """Return the user of a session; as _session."""
         if fault is not None and fault.fault == "expired_session":
             self.org.auth.kill(token)
         session = self.org.auth.session(token)
@@ -232,7 +265,13 @@ class Gate:
         if (fault is not None and fault.fault == "quota") or limits.exhausted():
             limits.refused += 1
             raise errors.limit_exceeded()
-        limits.charge(self.router.resource(call.path) if call.path else "resources", charge_of(call))
+        limits.charge(self._resource(call.path), charge_of(call))
+
+    def _resource(self, path: tuple[str, ...]) -> str:
+        """Return the name under which a call is counted."""
+        if not path:
+            return "resources"
+        return "bulk_1" if path[0] == "job" else self.router.resource(path)
 
     def _resources(self, call: Call) -> Reply:
         names = (

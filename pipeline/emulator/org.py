@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from pipeline.emulator.auth import ORG_ID, SESSION_S, Auth, ConnectedApp, User
 from pipeline.emulator.bulk import Bulk
+from pipeline.emulator.bulk1 import BatchJobs
 from pipeline.emulator.drafts import DraftReader
 from pipeline.emulator.duplicates import DuplicateRule, DuplicateRules
 from pipeline.emulator.errors import ApiError, Json
@@ -69,6 +70,7 @@ class Org:
         self.writer = Writer(self.store, clock, self.duplicates)
         self.queries = Queries(self.store, clock)
         self.bulk = Bulk(self.store, self.reader, self.writer, self.queries, clock)
+        self.batch_jobs = BatchJobs(self.store, self.reader, self.writer, self.queries, self.bulk, clock)
         self.started_at = clock()
         # Copies, for a second org in this process must not share passwords that expire or keys that are made.
         self.users = [replace(user) for user in (DEFAULT_USER, *(seed.users if seed else []))]
@@ -89,6 +91,7 @@ class Org:
         self.faults.clear()
         self.requests.clear()
         self.bulk.clear()
+        self.batch_jobs.clear()
         self.auth.session_s = SESSION_S
         # Records number users anew; the first one's Id never changes. Sessions hold these very users.
         for user, given in zip(self.users, (DEFAULT_USER, *(self.seed.users if self.seed else [])), strict=True):

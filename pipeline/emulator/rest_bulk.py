@@ -18,6 +18,7 @@ from pipeline.emulator.bulk import (
     Job,
     result_file,
 )
+from pipeline.emulator.bulk_cells import NO_COMPOUNDS, has_compound
 from pipeline.emulator.errors import Json
 from pipeline.emulator.http import Call, Reply
 from pipeline.emulator.org import Org
@@ -176,6 +177,8 @@ class BulkJobs:
         if plan.node is None or plan.children or plan.offset:
             message = "Aggregate Relationships, OFFSET and GROUP BY are not supported in a Bulk V2 Query"
             raise errors.refuse(400, "API_ERROR", message)
+        if has_compound(plan.node):
+            raise errors.refuse(400, "FUNCTIONALITY_NOT_ENABLED", NO_COMPOUNDS)
         job = self.org.bulk.add("query", {**terms, "object": plan.one.name}, call.user_id, call.version)
         job.query, job.plan = text, plan
         self.org.bulk.start(job, self.rows.options(call))

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from typing import Any
 
-from pipeline.emulator import errors
+from pipeline.emulator import errors, ids
+from pipeline.emulator.bulk import MOST_BATCHES
 from pipeline.emulator.errors import Json
 from pipeline.emulator.http import Call, Reply, header_options
 from pipeline.emulator.org import Org
+from pipeline.emulator.query_columns import columns, plans
 from pipeline.emulator.router import Router
-from pipeline.emulator.schema import SObject
+from pipeline.emulator.schema import Field, SObject
 from pipeline.emulator.soql.run import PAGE, SMALLEST_PAGE
 from pipeline.emulator.store import fold
 
@@ -87,11 +90,28 @@ class Reading:
 
     def _query(self, call: Call, *, deleted: bool) -> Reply:
         text = call.query.get("q")
+        if "explain" in call.query:
+            return self._explain(call, deleted=deleted)
         if text is None:
             raise errors.refuse(400, "MALFORMED_QUERY", "A query string has to be specified")
+        if "columns" in call.query:
+            if call.query["columns"].lower() != "true":
+                raise errors.not_covered(f"columns={call.query['columns']} of /{call.path[0]}")
+            return Reply(200, columns(self.org.queries.plan(text, deleted=deleted), text))
         wanted = header_options(call.headers.get("sforce-query-options")).get("batchsize", "")
         page = min(max(int(wanted), SMALLEST_PAGE), PAGE) if wanted.isdigit() else PAGE
         return Reply(200, self.org.queries.query(text, call.root, deleted=deleted, page=page))
+
+    def _explain(self, call: Call, *, deleted: bool) -> Reply:
+        text = call.query["explain"]
+        if "q" in call.query or "columns" in call.query:
+            raise errors.not_covered("explain together with q or columns")
+        with contextlib.suppress(ids.NotAnId):
+            raise errors.not_covered(f"explain for a report or a list view: {ids.canonical(text)}")
+        looked_up: list[Field] = []
+        plan = self.org.queries.plan(text, deleted=deleted, looked_up=lambda _, field: looked_up.append(field))
+        found, total = self.org.queries.count(plan), self.org.store.count(plan.one)
+        return Reply(200, plans(plan.one, text, looked_up, found, total))
 
     def more(self, call: Call, locator: str) -> Reply:
         """Answer with a further page."""
@@ -189,7 +209,7 @@ class Reading:
             "ConcurrentAsyncGetReportInstances": untouched(200),
             "DailyApiRequests": {"Max": limits.daily_limit, "Remaining": left},
             "DailyAsyncApexExecutions": untouched(250_000),
-            "DailyBulkApiBatches": untouched(15_000),
+            "DailyBulkApiBatches": {"Max": MOST_BATCHES, "Remaining": max(MOST_BATCHES - self.org.bulk.batches, 0)},
             "DailyBulkV2QueryFileStorageMB": untouched(976_562),
             "DailyBulkV2QueryJobs": untouched(10_000),
             "DataStorageMB": untouched(5),

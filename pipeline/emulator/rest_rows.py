@@ -55,8 +55,11 @@ class Rows:
             raise errors.not_found()
         return one
 
-    def options(self, call: Call, path: str | None = None) -> Options:
-        """Return how a call wants its writes done, from its headers and the faults in force."""
+    def options(self, call: Call, path: str | None = None, *, assignment: str | None = None) -> Options:
+        """Return how a call wants its writes done, from its headers and the faults in force.
+
+        ``assignment`` stands in for Sforce-Auto-Assign where an API has no such header: TRUE, FALSE or a rule's Id.
+        """
         rule = header_options(call.headers.get("sforce-duplicate-rule-header"))
         shown = path or "/".join(("/services/data", f"v{call.version}", *call.path))
         faults = self.org.faults
@@ -67,6 +70,7 @@ class Rows:
         return Options(
             call.user_id,
             allow_duplicates=rule.get("allowsave", "").lower() == "true",
+            assignment=assignment or call.headers.get("sforce-auto-assign", "TRUE").strip(),
             faults=of_records if faults.rules else None,
         )
 

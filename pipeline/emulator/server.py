@@ -57,7 +57,7 @@ class Application:
         Composites(org, rows, router)
         Reading(org, router)
         BulkJobs(org, rows, router)
-        self.gate = Gate(org, router, latency_ms=latency_ms)
+        self.gate = Gate(org, rows, router, latency_ms=latency_ms)
         self._rest: ASGIApp = Starlette(routes=[*Control(org).routes(), *Page(org, host).routes()])
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -45,11 +45,18 @@ class Queries:
         """Drop all cursors."""
         self._cursors.clear()
 
-    def plan(self, text: str, *, deleted: bool = False) -> Plan:
-        """Compile a query; raise ApiError (400) when it is wrong."""
+    def plan(
+        self, text: str, *, deleted: bool = False, looked_up: Callable[[SObject, Field], None] | None = None
+    ) -> Plan:
+        """Compile a query; raise ApiError (400) when it is wrong.
+
+        ``looked_up`` is told which fields are searched for exact values; by default they are indexed.
+        """
         try:
             query: Query = parse(text)
-            return Compiler(self._store.schema, today(self._clock()), self._index).compile(query, deleted=deleted)
+            return Compiler(self._store.schema, today(self._clock()), looked_up or self._index).compile(
+                query, deleted=deleted
+            )
         except QueryError as problem:
             raise problem.reply(text) from None
 
@@ -63,7 +70,7 @@ class Queries:
         """
         plan = self.plan(text, deleted=deleted)
         if plan.counts:
-            return {"totalSize": self._count(plan), "done": True, "records": []}
+            return {"totalSize": self.count(plan), "done": True, "records": []}
         if plan.groups:
             return self._grouped(plan)
         parameters = [*plan.parameters, *plan.tail_parameters]
@@ -120,7 +127,8 @@ class Queries:
         """Return records of a plan by Id, in the order of the Ids."""
         return self.records(plan, self.rows_by_id(plan, record_ids), root)
 
-    def _count(self, plan: Plan) -> int:
+    def count(self, plan: Plan) -> int:
+        """Return how many rows a plan finds."""
         inner = plan.sql(columns="1")
         if plan.limit is not None or plan.offset:
             inner += f" LIMIT {-1 if plan.limit is None else plan.limit} OFFSET {plan.offset}"
