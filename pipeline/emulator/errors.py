@@ -150,6 +150,18 @@ def read_only(fields: tuple[str, ...]) -> RecordError:
     )
 
 
+def not_in_picklist(label: str, name: str, value: str) -> RecordError:
+    """Return the refusal of a value that a restricted picklist has not, or its record type does not allow."""
+    message = f"{label}: bad value for restricted picklist field: {value}"
+    return RecordError("INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST", message, (name,))
+
+
+def maintenance() -> RecordError:
+    """Return what every write answers while the org can only be read (SOAP API guide: StatusCode)."""
+    message = "Updates can't be made during maintenance. Please try again when maintenance is complete."
+    return RecordError("INSERT_UPDATE_DELETE_NOT_ALLOWED_DURING_MAINTENANCE", message)
+
+
 def deleted() -> RecordError:
     """Return the refusal of a record that is in the recycle bin."""
     return RecordError("ENTITY_IS_DELETED", "entity is deleted")

@@ -61,6 +61,11 @@ class Rows:
         ``assignment`` stands in for Sforce-Auto-Assign where an API has no such header: TRUE, FALSE or a rule's Id.
         """
         rule = header_options(call.headers.get("sforce-duplicate-rule-header"))
+        assigned = assignment or call.headers.get("sforce-auto-assign", "TRUE").strip()
+        known = {one.record_id[:15] for one in self.org.schema.options.assignment_rules}
+        if assigned.upper() not in {"TRUE", "FALSE"} and assigned[:15] not in known:
+            message = f"invalid assignment rule: {assigned}"
+            raise errors.refuse(400, "INVALID_CROSS_REFERENCE_KEY", message)
         shown = path or "/".join(("/services/data", f"v{call.version}", *call.path))
         faults = self.org.faults
 
@@ -70,7 +75,7 @@ class Rows:
         return Options(
             call.user_id,
             allow_duplicates=rule.get("allowsave", "").lower() == "true",
-            assignment=assignment or call.headers.get("sforce-auto-assign", "TRUE").strip(),
+            assignment=assigned,
             faults=of_records if faults.rules else None,
         )
 

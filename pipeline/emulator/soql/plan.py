@@ -347,9 +347,13 @@ def _refuse_aggregate(expression: Expression) -> None:
 
 
 def address_parts(one: SObject, compound: Field) -> list[Field | None]:
-    """Return city, country, accuracy, latitude, longitude, postal code, state and street of an address field."""
+    """Return city, country, accuracy, latitude, longitude, postal code, state and street of an address field.
+
+    In an org with picklists of states and countries, the codes of country and state follow.
+    """
     prefix = compound.name.removesuffix("Address")
-    names = ("City", "Country", "GeocodeAccuracy", "Latitude", "Longitude", "PostalCode", "State", "Street")
+    names = ["City", "Country", "GeocodeAccuracy", "Latitude", "Longitude", "PostalCode", "State", "Street"]
+    names += ["CountryCode", "StateCode"] if f"{prefix}CountryCode" in one.fields else []
     return [one.fields.get(prefix + name) for name in names]
 
 

@@ -236,4 +236,5 @@ def show_address(values: Sequence[Any]) -> Json | None:
     if all(value is None for value in values):
         return None
     names = ("city", "country", "geocodeAccuracy", "latitude", "longitude", "postalCode", "state", "street")
-    return dict(zip(names, values, strict=True))
+    # The codes are there in orgs with picklists of states and countries alone.
+    return dict(zip((*names, "countryCode", "stateCode"), values, strict=False))
