@@ -28,6 +28,8 @@ from pipeline.emulator.rest_composite import charge_of
 from pipeline.emulator.rest_query import FIRST_RETIRED, NEWEST, OLDEST, versions
 from pipeline.emulator.rest_rows import Rows
 from pipeline.emulator.router import Router
+from pipeline.emulator.soap import Soap
+from pipeline.emulator.soap_partner import Partner
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -62,6 +64,7 @@ class Gate:
         self.latency_ms = latency_ms
         self._oauth = OAuth(org)
         self._async_jobs = AsyncJobs(org, rows)
+        self._soap = Soap(org.auth, org.limits, Partner(org, rows))
         self._dated = (0, b"")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -151,7 +154,7 @@ class Gate:
             return self._data(method, segments[2:], query, headers, raw, fault, base_url, crowded=crowded)
         if segments[:2] == ("services", "async"):
             return self._async(method, segments[2:], query, headers, raw, fault, base_url, crowded=crowded)
-        return self._elsewhere(method, segments, query, headers, raw, fault, base_url)
+        return self._elsewhere(method, segments, query, headers, raw, fault, base_url, crowded=crowded)
 
     def _async(  # noqa: PLR0917  (as _data)
         self,
@@ -187,13 +190,21 @@ class Gate:
         raw: bytes,
         fault: Rule | None,
         base_url: str,
+        *,
+        crowded: bool,
     ) -> Reply:
         """Answer a request to another API than REST."""
         if segments[:2] == ("services", "Soap") and len(segments) >= _SOAP_SEGMENTS and segments[2] in _SOAP_KINDS:
-            self.org.limits.note("login")
             if fault is not None and fault.fault == "error":
                 return soap.fault(fault.code, fault.message)
-            return soap.answer(self.org.auth, raw, segments[2], segments[3], base_url)
+            call = Call(method, segments[3], ("soap",), {}, headers, raw, base_url=base_url)
+
+            def admit(token: str, call: Call) -> str:
+                user_id = self._user_of(token, fault, ())
+                self._charge(call, fault, crowded=crowded)
+                return user_id
+
+            return self._soap.answer(call, segments[2], admit)
         if segments[:2] == ("services", "oauth2") or segments[:1] == ("id",):
             if fault is not None and fault.fault == "error":
                 return Reply(fault.status, {"error": fault.code, "error_description": fault.message})
@@ -271,7 +282,7 @@ class Gate:
         """Return the name under which a call is counted."""
         if not path:
             return "resources"
-        return "bulk_1" if path[0] == "job" else self.router.resource(path)
+        return {"job": "bulk_1", "soap": "soap"}.get(path[0]) or self.router.resource(path)
 
     def _resources(self, call: Call) -> Reply:
         names = (
