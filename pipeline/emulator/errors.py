@@ -120,6 +120,13 @@ def json_invalid(message: str, line: int = 1, column: int = 1) -> ApiError:
     return refuse(400, "JSON_PARSER_ERROR", f"{message} at [line:{line}, column:{column}]")
 
 
+def only_keys(given: Json, known: set[str]) -> None:
+    """Refuse a request's object that has a key which means nothing, as Salesforce's parser does."""
+    unknown = min((str(key) for key in given if key not in known), default=None)
+    if unknown is not None:
+        raise json_invalid(f'Unrecognized field "{unknown}", not marked as ignorable')
+
+
 def no_such_column(name: str, entity: str) -> ApiError:
     """Return the refusal of a write that names a field which the object has not; it fails the whole request."""
     return refuse(400, "INVALID_FIELD", f"No such column '{name}' on sobject of type {entity}", fields=())

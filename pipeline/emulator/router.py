@@ -8,6 +8,13 @@ from dataclasses import dataclass
 from pipeline.emulator import errors
 from pipeline.emulator.http import Call, Reply
 
+# Resources that an org has and this emulator has not (REST API guide: Reference).
+_ELSEWHERE = frozenset(
+    {"actions", "analytics", "apexrest", "appMenu", "async-queries", "chatter", "commerce", "compactLayouts", "connect"}
+    | {"consent", "dedupe", "einstein", "event", "eventSchema", "folders", "graphql", "knowledgeManagement"}
+    | {"licensing", "localizedvalue", "metadata", "payments", "prechatForms", "process", "quickActions", "scheduling"}
+    | {"search", "smartdatadiscovery", "support", "tabs", "theme", "tooling", "ui-api", "wave"}
+)
 Handler = Callable[..., Reply]
 
 
@@ -69,6 +76,8 @@ class Router:
         """Answer a call; raise ApiError."""
         found = self.find(call.path)
         if found is None:
+            if call.path and call.path[0] in _ELSEWHERE:
+                raise errors.not_covered(f"the resource /{'/'.join(call.path)}")
             raise errors.not_found()
         route, values = found
         method = call.query.get("_HttpMethod", call.method).upper() if call.method == "POST" else call.method

@@ -23,6 +23,7 @@ from pipeline.emulator.page import Page
 from pipeline.emulator.rest_bulk import BulkJobs
 from pipeline.emulator.rest_collections import Collections
 from pipeline.emulator.rest_composite import Composites
+from pipeline.emulator.rest_graph import Graphs
 from pipeline.emulator.rest_layouts import Layouts
 from pipeline.emulator.rest_query import Reading
 from pipeline.emulator.rest_rows import Rows
@@ -30,6 +31,7 @@ from pipeline.emulator.rest_users import Passwords
 from pipeline.emulator.router import Router
 from pipeline.emulator.schema import Schema, standard_objects
 from pipeline.emulator.tls import Certificates, Proxy
+from pipeline.emulator.tooling import Tooling
 
 LOOPBACK = "127.0.0.1"
 # Longer than any test or demo waits between two requests; a real org keeps connections open for minutes too.
@@ -57,9 +59,10 @@ class Application:
         Layouts(rows, router)
         Passwords(org, router)
         Collections(org, rows, router)
-        Composites(org, rows, router)
+        Graphs(Composites(org, rows, router), router)
         Reading(org, router)
         BulkJobs(org, rows, router)
+        Tooling(org, router)
         self.gate = Gate(org, rows, router, latency_ms=latency_ms)
         self._rest: ASGIApp = Starlette(routes=[*Control(org).routes(), *Page(org, host).routes()])
 

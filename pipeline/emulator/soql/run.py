@@ -98,6 +98,10 @@ class Queries:
             self._cursors.popitem(last=False)
         return locator
 
+    def knows(self, locator: str) -> bool:
+        """Whether a locator is that of a cursor of these queries."""
+        return locator.rpartition("-")[0] in self._cursors
+
     def more(self, locator: str) -> Json:
         """Return a further page; ``locator`` is the last segment of nextRecordsUrl."""
         name, _, start_text = locator.rpartition("-")
