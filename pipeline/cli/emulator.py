@@ -12,14 +12,15 @@ from pipeline.errors import ConfigurationError
 @click.command(
     epilog="""\b
 Covered                                              Not covered
-  login by SOAP and OAuth, sessions                  the web flows, SAML
+  login by SOAP and OAuth, the web server flow       the device flow, SAML
   describe, rows, upsert, collections                blobs, the content of layouts
-  composite, batch, tree                             composite graph
-  SOQL, queryAll, search                             TYPEOF, relevance
-  Bulk API 2.0, ingest and query                     Bulk API 1.0
+  composite, batch, tree, graph                      binary parts of a batch
+  SOQL, queryAll, search                             relevance
+  Bulk API 2.0 and 1.0, ingest and query             PK chunking
+  the partner API by SOAP                            its other calls
   validation on write, duplicate rules               Apex, flows, sharing, formulas
   limits, faults on request                          governor limits, storage
-  the objects of sales, your own by --org            Tooling, Metadata, Streaming
+  the objects of sales, your own by --org            Metadata, Streaming
 
 \b
 Example:

@@ -47,6 +47,7 @@ _DATE, _ENCODING, _TYPE, _LENGTH = map(header_name, ("Date", "Content-Encoding",
 _KNOWN_HEADERS = frozenset(
     {"sforce-auto-assign", "sforce-call-options", "sforce-duplicate-rule-header", "sforce-mru", "sforce-query-options"}
 )
+_CONDITIONS = frozenset({"if-match", "if-none-match", "if-unmodified-since"})
 _PACKAGE_HEADER = "x-sfdc-packageversion-"
 _VERSION = re.compile(r"v(\d+)\.0")
 _SOAP_SEGMENTS = 4  # services/Soap/<kind>/<version>
@@ -335,6 +336,8 @@ def _check_headers(headers: Mapping[str, str]) -> None:
     for name in headers:
         if name.startswith("sforce-") and name not in _KNOWN_HEADERS:
             raise errors.not_covered(f"the header {name}")
+        if name in _CONDITIONS:
+            raise errors.not_covered(f"the header {name}; If-Modified-Since is")
         if name.startswith(_PACKAGE_HEADER):
             raise errors.not_covered(f"the header {name}: no packages are installed")
     accepted = headers.get("accept", "")

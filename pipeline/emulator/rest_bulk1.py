@@ -27,6 +27,8 @@ _MOST_BYTES = 10_000_000
 _TERMS = frozenset(
     {"operation", "object", "contentType", "concurrencyMode", "externalIdFieldName", "assignmentRuleId", "state"}
 )
+# In JSON the mode may be its number as well: simple-salesforce sends 0 and 1, and works with real orgs.
+_MODES: dict[object, str] = {"Parallel": "Parallel", "Serial": "Serial", 0: "Parallel", 1: "Serial"}
 _ENDED = frozenset({"Completed", "Failed", "NotProcessed"})
 _HEADERS = frozenset({"sforce-call-options", "sforce-disable-batch-retry"})
 # Codes of the REST API and what Bulk API 1.0 calls them.
@@ -114,8 +116,10 @@ class AsyncJobs:
             if str(content_type).startswith("ZIP_"):
                 raise AsyncError("FeatureNotEnabled", f"not part of this emulator: the content type {content_type}")
             raise AsyncError("InvalidJob", f"Invalid content type: {content_type}")
-        if given.get("concurrencyMode", "Parallel") not in {"Parallel", "Serial"}:
-            raise AsyncError("InvalidJob", f"Invalid concurrencyMode: {given['concurrencyMode']}")
+        mode = given.get("concurrencyMode", 0)
+        if mode not in _MODES:
+            raise AsyncError("InvalidJob", f"Invalid concurrencyMode: {mode}")
+        given["concurrencyMode"] = _MODES[mode]
         key = _key(one, given)
         job = self.org.batch_jobs.add(one, given, key, call.user_id, call.version)
         self.rows.options(call, assignment=job.assignment_rule or "FALSE")

@@ -116,12 +116,13 @@ class Rows:
     def _modified(self) -> str:
         return format_datetime(datetime.fromtimestamp(int(self.org.started_at), UTC), usegmt=True)
 
-    def _unchanged(self, call: Call) -> bool:
+    def _unchanged(self, call: Call, modified: float | None = None) -> bool:
+        """Whether nothing changed since If-Modified-Since: the org's objects, or a record changed at ``modified``."""
         since = call.headers.get("if-modified-since")
         if not since:
             return False
         try:
-            return parsedate_to_datetime(since).timestamp() >= int(self.org.started_at)
+            return parsedate_to_datetime(since).timestamp() >= int(modified or self.org.started_at)
         except ValueError:
             return False
 
@@ -171,6 +172,10 @@ class Rows:
         return self._show(call, one, self._alive(one, text))
 
     def _show(self, call: Call, one: SObject, record_id: str) -> Reply:
+        if "if-modified-since" in call.headers and "SystemModstamp" in one.fields:
+            (stamp,) = self.org.store.rows(one, ("SystemModstamp",), [record_id])[record_id]
+            if self._unchanged(call, read_datetime(stamp).timestamp()):
+                return Reply(304)
         fields = (
             [part.strip() for part in call.query["fields"].split(",") if part.strip()]
             if "fields" in call.query

@@ -260,6 +260,15 @@ def test_a_job_that_asks_for_nonsense_is_refused(bulk: Bulk, terms: dict[str, st
     assert (reply.status_code, reply.json()["exceptionCode"]) == (400, code)
 
 
+@pytest.mark.parametrize(("mode", "shown"), [(0, "Parallel"), (1, "Serial"), ("Serial", "Serial")])
+def test_the_concurrency_mode_may_be_its_number(bulk: Bulk, mode: object, shown: str) -> None:
+    body = {"operation": "insert", "object": "Lead", "contentType": "JSON", "concurrencyMode": mode}
+    reply = bulk.call("POST", "job", json.dumps(body), "application/json")
+    assert reply.json()["concurrencyMode"] == shown
+    refused = bulk.call("POST", "job", json.dumps({**body, "concurrencyMode": 2}), "application/json")
+    assert refused.json()["exceptionCode"] == "InvalidJob"
+
+
 @pytest.mark.parametrize("value", ["true", "chunkSize=50000", "true; chunkSize=1; parent=Account"])
 def test_pk_chunking_is_refused_plainly(bulk: Bulk, value: str) -> None:
     body = json.dumps({"operation": "query", "object": "Lead", "contentType": "CSV"})

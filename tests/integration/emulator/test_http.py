@@ -76,12 +76,19 @@ def test_a_parameter_that_nobody_reads_is_refused(org: OrgClient, method: str, p
         {"Sforce-Anything": "1"},
         {"x-sfdc-packageversion-ns": "1.0"},
         {"Accept": "application/xml"},
+        {"If-Match": '"x"'},
     ],
 )
 def test_a_header_that_nobody_reads_is_refused(org: OrgClient, headers: dict[str, str]) -> None:
     reply = org.get("limits", headers=headers)
     assert reply.status_code == 400
     assert reply.json()[0]["message"].startswith("not part of this emulator: ")
+
+
+def test_a_row_that_did_not_change_is_not_sent_again(org: OrgClient) -> None:
+    lead = org.lead()
+    for since, status in (("Wed, 01 Jan 2020 00:00:00 GMT", 200), ("Fri, 01 Jan 2100 00:00:00 GMT", 304)):
+        assert org.get(f"sobjects/Lead/{lead}", headers={"If-Modified-Since": since}).status_code == status
 
 
 def test_headers_that_are_read_are_taken(org: OrgClient) -> None:
