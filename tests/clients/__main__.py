@@ -93,7 +93,7 @@ def install(client: Client) -> None:
         subprocess.run([*npm, *client.packages], cwd=client.folder, check=True)
     else:
         subprocess.run([sys.executable, "-m", "venv", client.folder], check=True)
-        pip = [client.folder / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check"]
+        pip = [str(client.folder / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check"]
         subprocess.run([*pip, *client.packages], check=True)
     done.write_text(wanted)
 
