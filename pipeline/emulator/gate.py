@@ -12,6 +12,7 @@ import time
 import zlib
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from email.utils import formatdate
+from functools import lru_cache
 from typing import Any
 
 from pipeline.emulator import errors, soap
@@ -331,15 +332,24 @@ def _version(segment: str) -> str:
     return f"{number}.0"
 
 
+@lru_cache(maxsize=256)
+def _unread(names: tuple[str, ...]) -> str | None:
+    """Return what the first header asks that nobody reads; clients send the same names again and again."""
+    for name in names:
+        if name.startswith("sforce-") and name not in _KNOWN_HEADERS:
+            return f"the header {name}"
+        if name in _CONDITIONS:
+            return f"the header {name}; If-Modified-Since is"
+        if name.startswith(_PACKAGE_HEADER):
+            return f"the header {name}: no packages are installed"
+    return None
+
+
 def _check_headers(headers: Mapping[str, str]) -> None:
     """Refuse what a header asks and this emulator does not do, so that nothing asked for is passed over."""
-    for name in headers:
-        if name.startswith("sforce-") and name not in _KNOWN_HEADERS:
-            raise errors.not_covered(f"the header {name}")
-        if name in _CONDITIONS:
-            raise errors.not_covered(f"the header {name}; If-Modified-Since is")
-        if name.startswith(_PACKAGE_HEADER):
-            raise errors.not_covered(f"the header {name}: no packages are installed")
+    unread = _unread(tuple(headers))
+    if unread is not None:
+        raise errors.not_covered(unread)
     accepted = headers.get("accept", "")
     if "xml" in accepted and "json" not in accepted and "*/*" not in accepted:
         raise errors.not_covered("answers in XML; send Accept: application/json")

@@ -15,7 +15,7 @@ JSON_TYPE = "application/json;charset=UTF-8"
 
 
 class HeaderName(bytes):
-    """A header's name that is sent as it is written: uvicorn sends what ``lower`` returns, and compares it.
+    """A header's name that is sent as it is written: uvicorn sends what ``lower`` returns.
 
     Salesforce writes ``Sforce-Locator``, and some clients look headers up in a plain dict (Airbyte's declarative
     streams: ``headers["Sforce-Locator"]``).
@@ -24,6 +24,10 @@ class HeaderName(bytes):
     def lower(self) -> Self:
         """Return the name itself."""
         return self
+
+
+class _LengthName(HeaderName):
+    """Content-Length, which uvicorn looks for among the names."""
 
     def __eq__(self, other: object) -> bool:
         """Compare without case, as header names are."""
@@ -35,7 +39,7 @@ class HeaderName(bytes):
 @cache
 def header_name(name: str) -> HeaderName:
     """Return a header's name, ready to be sent; the emulator's own names are few."""
-    return HeaderName(name.encode("latin-1"))
+    return (_LengthName if name == "Content-Length" else HeaderName)(name.encode("latin-1"))
 
 
 @dataclass(slots=True)

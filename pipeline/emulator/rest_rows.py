@@ -62,10 +62,10 @@ class Rows:
         """
         rule = header_options(call.headers.get("sforce-duplicate-rule-header"))
         assigned = assignment or call.headers.get("sforce-auto-assign", "TRUE").strip()
-        known = {one.record_id[:15] for one in self.org.schema.options.assignment_rules}
-        if assigned.upper() not in {"TRUE", "FALSE"} and assigned[:15] not in known:
-            message = f"invalid assignment rule: {assigned}"
-            raise errors.refuse(400, "INVALID_CROSS_REFERENCE_KEY", message)
+        if assigned.upper() not in {"TRUE", "FALSE"}:
+            known = {one.record_id[:15] for one in self.org.schema.options.assignment_rules}
+            if assigned[:15] not in known:
+                raise errors.refuse(400, "INVALID_CROSS_REFERENCE_KEY", f"invalid assignment rule: {assigned}")
         shown = path or "/".join(("/services/data", f"v{call.version}", *call.path))
         faults = self.org.faults
 
