@@ -27,9 +27,7 @@ def sf(*arguments, shows_json=True):
 
 
 with works("login by access token"):
-    told = sf(
-        "org", "login", "access-token", "--instance-url", URL, "--no-prompt", "--set-default", "--alias", "org"
-    )
+    told = sf("org", "login", "access-token", "--instance-url", URL, "--no-prompt", "--set-default", "--alias", "org")
     assert told["username"] == "admin@example.com"
 with works("rows"):
     sf("data", "create", "record", "-o", "org", "-s", "Campaign", "-v", "Name=Spring")
