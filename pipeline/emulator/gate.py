@@ -347,6 +347,8 @@ def _unread(names: tuple[str, ...]) -> str | None:
 
 def _check_headers(headers: Mapping[str, str]) -> None:
     """Refuse what a header asks and this emulator does not do, so that nothing asked for is passed over."""
+    if "sforce-call-options" in headers and "defaultnamespace" in headers["sforce-call-options"].lower():
+        raise errors.not_covered("defaultNamespace of the header sforce-call-options: no packages are installed")
     unread = _unread(tuple(headers))
     if unread is not None:
         raise errors.not_covered(unread)

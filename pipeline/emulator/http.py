@@ -164,3 +164,15 @@ def header_options(value: str | None) -> dict[str, str]:
     """Read a header such as ``allowSave=true; includeRecordDetails=true``; names are lower-cased."""
     pairs = (part.partition("=") for part in (value or "").replace(",", ";").split(";"))
     return {name.strip().lower(): given.strip() for name, _, given in pairs if name.strip()}
+
+
+def read_options(call: Call, header: str, known: frozenset[str]) -> dict[str, str]:
+    """Return the options of a header of Salesforce's; raise ApiError for one that nobody would read."""
+    value = call.headers.get(header)
+    if not value:
+        return {}
+    options = header_options(value)
+    unread = min(options.keys() - known, default=None)
+    if unread is not None:
+        raise errors.not_covered(f"{unread} of the header {header}")
+    return options

@@ -24,8 +24,13 @@ from pipeline.emulator.http import Call, Reply
 from pipeline.emulator.org import Org
 from pipeline.emulator.rest_rows import Rows
 from pipeline.emulator.router import Router
+from pipeline.emulator.writes import Options
 
 _CSV = "text/csv"
+# What a job may say (Bulk API 2.0 guide: Create a Job, Create a Query Job).
+_TERMS = {"operation", "contentType", "lineEnding", "columnDelimiter"}
+_INGEST_TERMS = _TERMS | {"object", "externalIdFieldName", "assignmentRuleId"}
+_QUERY_TERMS = _TERMS | {"query"}
 # The guide spells the last one without a capital, some clients with one; the server takes either.
 _RESULTS = {name.lower(): name for name in ("successfulResults", "failedResults", "unprocessedrecords")}
 # A page of query results when the request names no other size.
@@ -67,6 +72,10 @@ class BulkJobs:
             raise errors.not_found()
         return job
 
+    def _options(self, call: Call, job: Job) -> Options:
+        """Return how a job wants its writes done: an assignment rule runs only when the job names it."""
+        return self.rows.options(call, assignment=job.assignment_rule or "FALSE")
+
     # Ingest.
 
     def create(self, call: Call) -> Reply:
@@ -80,12 +89,13 @@ class BulkJobs:
         job = self.org.bulk.add("ingest", self._ingest_terms(given), call.user_id, call.version)
         if content is not None:
             job.content = content
-            self.org.bulk.start(job, self.rows.options(call))
+            self.org.bulk.start(job, self._options(call, job))
         return Reply(200, job.info(root=call.root))
 
     def _ingest_terms(self, given: Any) -> Json:
         """Check what a job asks for, and return it with the object's true name."""
         terms = _terms(given, INGEST_OPERATIONS)
+        errors.only_keys(terms, _INGEST_TERMS)
         one = self.org.schema.get(str(terms.get("object", "")))
         if one is None:
             message = f"InvalidEntity : {terms.get('object')} is not a valid object"
@@ -122,7 +132,7 @@ class BulkJobs:
         if wanted == "Aborted" and job.state not in FINISHED:
             self.org.bulk.abort(job)
         elif wanted == "UploadComplete" and job.kind == "ingest" and job.state == "Open":
-            self.org.bulk.start(job, self.rows.options(call))
+            self.org.bulk.start(job, self._options(call, job))
         else:
             raise _wrong_state(f"Job state {job.state} does not allow a change to {wanted}")
         return Reply(200, job.info())
@@ -172,6 +182,9 @@ class BulkJobs:
     def create_query(self, call: Call) -> Reply:
         """Create a query job and start it."""
         terms = _terms(call.json(), QUERY_OPERATIONS)
+        errors.only_keys(terms, _QUERY_TERMS)
+        if terms.get("contentType", "CSV") != "CSV":
+            raise errors.refuse(400, "INVALIDCONTENTTYPE", "contentType must be CSV")
         text = str(terms.get("query") or "")
         plan = self.org.queries.plan(text, deleted=terms["operation"] == "queryAll")
         if plan.node is None or plan.children or plan.offset:
@@ -181,7 +194,7 @@ class BulkJobs:
             raise errors.refuse(400, "FUNCTIONALITY_NOT_ENABLED", NO_COMPOUNDS)
         job = self.org.bulk.add("query", {**terms, "object": plan.one.name}, call.user_id, call.version)
         job.query, job.plan = text, plan
-        self.org.bulk.start(job, self.rows.options(call))
+        self.org.bulk.start(job, self._options(call, job))
         return Reply(200, job.info())
 
     def query_results(self, call: Call, job_id: str) -> Reply:

@@ -186,6 +186,7 @@ class Composites:
         records = body.get("records") if isinstance(body, dict) else None
         if not isinstance(records, list):
             raise errors.json_invalid("The request needs a list of records")
+        errors.only_keys(body, {"records"})
         planter = _Planter(self.org, self.rows, call)
         try:
             with self.org.store.transaction():

@@ -9,7 +9,7 @@ from typing import Any
 from pipeline.emulator import errors, ids
 from pipeline.emulator.bulk import MOST_BATCHES
 from pipeline.emulator.errors import Json
-from pipeline.emulator.http import Call, Reply, header_options
+from pipeline.emulator.http import Call, Reply, read_options
 from pipeline.emulator.org import Org
 from pipeline.emulator.query_columns import columns, plans
 from pipeline.emulator.router import Router
@@ -98,7 +98,7 @@ class Reading:
             if call.query["columns"].lower() != "true":
                 raise errors.not_covered(f"columns={call.query['columns']} of /{call.path[0]}")
             return Reply(200, columns(self.org.queries.plan(text, deleted=deleted), text))
-        wanted = header_options(call.headers.get("sforce-query-options")).get("batchsize", "")
+        wanted = read_options(call, "sforce-query-options", frozenset({"batchsize"})).get("batchsize", "")
         page = min(max(int(wanted), SMALLEST_PAGE), PAGE) if wanted.isdigit() else PAGE
         return Reply(200, self.org.queries.query(text, call.root, deleted=deleted, page=page))
 

@@ -12,13 +12,15 @@ from pipeline.emulator import errors, ids
 from pipeline.emulator.describe import brief, describe
 from pipeline.emulator.drafts import Draft
 from pipeline.emulator.errors import Json, RecordError
-from pipeline.emulator.http import Call, Reply, header_options
+from pipeline.emulator.http import Call, Reply, read_options
 from pipeline.emulator.org import Org
 from pipeline.emulator.router import Router
 from pipeline.emulator.schema import Field, SObject
 from pipeline.emulator.values import DATETIME_FORMAT, Stored, read_datetime, wrong_type_id
 from pipeline.emulator.writes import Options, Outcome
 
+# Every user sees every record here, so that duplicates are those of the current user as well.
+_DUPLICATE_OPTIONS = frozenset({"allowsave", "includerecorddetails", "runascurrentuser"})
 # From this version on an upsert that updates answers 200 with a body (REST API guide: upsert).
 _BODY_ON_UPDATE = 46.0
 # A last path segment with such an ending is taken for a file, as the REST API guide warns about e-mail addresses.
@@ -60,7 +62,7 @@ class Rows:
 
         ``assignment`` stands in for Sforce-Auto-Assign where an API has no such header: TRUE, FALSE or a rule's Id.
         """
-        rule = header_options(call.headers.get("sforce-duplicate-rule-header"))
+        rule = read_options(call, "sforce-duplicate-rule-header", _DUPLICATE_OPTIONS)
         assigned = assignment or call.headers.get("sforce-auto-assign", "TRUE").strip()
         if assigned.upper() not in {"TRUE", "FALSE"}:
             known = {one.record_id[:15] for one in self.org.schema.options.assignment_rules}
@@ -75,6 +77,7 @@ class Rows:
         return Options(
             call.user_id,
             allow_duplicates=rule.get("allowsave", "").lower() == "true",
+            shows_duplicates=rule.get("includerecorddetails", "").lower() == "true",
             assignment=assigned,
             faults=of_records if faults.rules else None,
         )

@@ -52,6 +52,8 @@ class Options:
 
     user_id: str
     allow_duplicates: bool = False
+    # Whether a refused duplicate shows the fields of the records it is like.
+    shows_duplicates: bool = False
     # TRUE for the active assignment rules, FALSE for none, or the Id of one (REST API guide: Sforce-Auto-Assign).
     assignment: str = "FALSE"
     faults: RecordFaults | None = None

@@ -77,6 +77,7 @@ def test_a_parameter_that_nobody_reads_is_refused(org: OrgClient, method: str, p
         {"x-sfdc-packageversion-ns": "1.0"},
         {"Accept": "application/xml"},
         {"If-Match": '"x"'},
+        {"Sforce-Call-Options": "client=x; defaultNamespace=ns"},
     ],
 )
 def test_a_header_that_nobody_reads_is_refused(org: OrgClient, headers: dict[str, str]) -> None:
@@ -94,3 +95,47 @@ def test_a_row_that_did_not_change_is_not_sent_again(org: OrgClient) -> None:
 def test_headers_that_are_read_are_taken(org: OrgClient) -> None:
     known = {"Sforce-Call-Options": "client=x", "Sforce-Query-Options": "batchSize=200", "Accept": "application/json"}
     assert org.get("limits", headers=known).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "headers"),
+    [
+        ("GET", "query?q=SELECT+Id+FROM+Lead", None, {"Sforce-Query-Options": "batchSize=200; other=1"}),
+        (
+            "POST",
+            "sobjects/Lead",
+            {"LastName": "x", "Company": "y"},
+            {"Sforce-Duplicate-Rule-Header": "allowsaves=true"},
+        ),
+    ],
+)
+def test_an_option_of_a_header_that_nobody_reads_is_refused(
+    org: OrgClient, method: str, path: str, body: dict[str, str] | None, headers: dict[str, str]
+) -> None:
+    assert org.call(method, path, body, headers=headers).json()[0]["errorCode"] == "NOT_COVERED"
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("composite/sobjects", {"records": [], "dryRun": True}),
+        ("composite/sobjects/Lead", {"ids": ["00Q000000000001"], "fields": ["Id"], "dryRun": True}),
+        ("composite/tree/Lead", {"records": [], "dryRun": True}),
+        ("jobs/ingest", {"object": "Lead", "operation": "insert", "dryRun": "true"}),
+        ("jobs/query", {"query": "SELECT Id FROM Lead", "operation": "query", "dryRun": "true"}),
+    ],
+)
+def test_a_key_of_a_body_that_nobody_reads_is_refused(org: OrgClient, path: str, body: dict[str, object]) -> None:
+    (error,) = org.post(path, body).json()
+    assert error["errorCode"] == "JSON_PARSER_ERROR"
+    assert 'Unrecognized field "dryRun"' in error["message"]
+
+
+def test_a_refused_duplicate_shows_its_fields_when_asked(org: OrgClient) -> None:
+    org.control("duplicate_rules", [{"object": "Lead", "fields": ["Email"]}])
+    org.lead(Email="a@b.co", City="London")
+    body = {"LastName": "x", "Company": "y", "Email": "a@b.co"}
+    for value, city in (("includeRecordDetails=true", "London"), ("runAsCurrentUser=true", None)):
+        reply = org.post("sobjects/Lead", body, headers={"Sforce-Duplicate-Rule-Header": value})
+        (match,) = reply.json()[0]["duplicateResult"]["matchResults"][0]["matchRecords"]
+        assert match["record"].get("City") == city

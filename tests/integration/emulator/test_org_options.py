@@ -11,6 +11,7 @@ import pytest
 import requests
 
 from pipeline.emulator.server import Running, build
+from pipeline.local.service import wait_until
 from tests.integration.emulator.org_client import OrgClient
 
 ORG = """
@@ -318,6 +319,23 @@ def test_assignment_rules_run_on_creates_and_on_updates_unless_a_header_says_oth
     assert owner(org, kept) == "support@example.com"
     wrong = org.patch(f"sobjects/Lead/{kept}", {"City": "x"}, headers={"Sforce-Auto-Assign": "01QEm0000000XYZ"})
     assert wrong.json()[0]["errorCode"] == "INVALID_CROSS_REFERENCE_KEY"
+
+
+def test_bulk_jobs_run_an_assignment_rule_only_when_they_name_it(org: OrgClient) -> None:
+    (web,) = org.column("SELECT Id FROM AssignmentRule WHERE Active = true")
+    for told, wanted in (({}, "admin@example.com"), ({"assignmentRuleId": web}, "sales@example.com")):
+        job = org.post("jobs/ingest", {"object": "Lead", "operation": "insert", **told}).json()
+        data = b"LastName,Company,LeadSource\nByron,Engines,Web\n"
+        org.call("PUT", f"/{job['contentUrl']}", data=data, headers={"Content-Type": "text/csv"})
+        org.patch(f"jobs/ingest/{job['id']}", {"state": "UploadComplete"})
+
+        def over(job_id: str = job["id"]) -> bool:
+            return bool(org.get(f"jobs/ingest/{job_id}").json()["state"] == "JobComplete")
+
+        wait_until(over, what="the end of a bulk job", within_s=10)
+        (lead,) = org.column("SELECT Id FROM Lead WHERE LeadSource = 'Web'")
+        assert owner(org, lead) == wanted
+        org.delete(f"sobjects/Lead/{lead}")
 
 
 def test_the_audiences_of_an_assertion_are_those_of_the_org(org: OrgClient) -> None:
