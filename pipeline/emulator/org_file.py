@@ -158,6 +158,8 @@ class _Reader:
             raise InvalidSeed(f"{place}: type {kind!r} is none of {', '.join(sorted(_FIELD_TYPES))}")
         _check_values(field, place)
         told = {_FIELD_KEYS[key]: value for key, value in field.items() if key != "required"}
+        if kind == "reference" and (known is None or "referenceTo" in told):
+            told["referenceTo"] = self._targets(told.get("referenceTo"), place)
         if known is not None and known.type == kind:
             return _changed(known, told, field, place)
         told["custom"] = name.endswith("__c")
@@ -172,13 +174,16 @@ class _Reader:
             raise InvalidSeed(f"{place}: html_formatted needs the type textarea")
         _check_encrypted(told, place)
         if kind == "reference":
-            targets = [told.get("referenceTo")] if isinstance(told.get("referenceTo"), str) else told.get("referenceTo")
-            unknown = [target for target in targets or [""] if self._schema.get(str(target)) is None]
-            if unknown:
-                raise InvalidSeed(f"{place}: to names no object of the org: {unknown[0]!r}")
-            told["referenceTo"] = targets
             told.setdefault("relationshipName", name.removesuffix("__c") + "__r")
         return field_of(told)
+
+    def _targets(self, given: Any, place: str) -> list[str]:
+        """Return the names of the objects that a reference leads to."""
+        targets = [given] if isinstance(given, str) else given
+        unknown = [target for target in targets or [""] if self._schema.get(str(target)) is None]
+        if unknown:
+            raise InvalidSeed(f"{place}: to names no object of the org: {unknown[0]!r}")
+        return list(targets)
 
     def _user(self, given: Any, place: str) -> User:
         user = mapping(given, place)

@@ -163,3 +163,10 @@ def test_a_field_that_is_there_keeps_what_the_file_does_not_name(tmp_path: Path)
     org = load(tmp_path, "objects: [{name: Lead, fields: [{name: Email, length: 70}]}]")
     email = org.schema.objects["Lead"].fields["Email"]
     assert (email.type, email.length, email.byte_length, email.id_lookup) == ("email", 70, 210, True)
+
+
+def test_a_reference_that_is_there_may_be_named_with_what_it_leads_to(tmp_path: Path) -> None:
+    field = "{name: ConvertedContactId, type: reference, to: Contact, createable: true}"
+    org = load(tmp_path, f"objects: [{{name: Lead, fields: [{field}]}}]")
+    known = org.schema.objects["Lead"].fields["ConvertedContactId"]
+    assert (known.reference_to, known.createable, known.relationship_name) == (("Contact",), True, "ConvertedContact")
