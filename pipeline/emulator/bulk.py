@@ -19,7 +19,7 @@ from pipeline.emulator import ids
 from pipeline.emulator.drafts import Cell, Draft, DraftReader, UnknownColumn, read_row
 from pipeline.emulator.errors import Json, RecordError
 from pipeline.emulator.schema import Field, SObject
-from pipeline.emulator.soql.plan import Leaf, Node, Plan
+from pipeline.emulator.soql.plan import Choice, Leaf, Node, Plan
 from pipeline.emulator.soql.run import Queries, show_leaf
 from pipeline.emulator.store import Row, Store
 from pipeline.emulator.values import datetime_text
@@ -317,7 +317,7 @@ def _leaves(node: Node, above: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...
     for entry in node.entries:
         if isinstance(entry, Leaf):
             yield (*above, entry.key), entry
-        else:
+        elif not isinstance(entry, Choice):
             yield from _leaves(entry[1], (*above, entry[0]))
 
 

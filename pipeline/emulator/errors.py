@@ -82,6 +82,11 @@ def not_found(message: str = "The requested resource does not exist") -> ApiErro
     return refuse(404, "NOT_FOUND", message)
 
 
+def not_covered(what: str) -> ApiError:
+    """Return the refusal of what Salesforce would do and this emulator does not, so that no test passes by it."""
+    return refuse(501, "NOT_COVERED", f"not part of this emulator: {what}")
+
+
 def no_such_row(value: str) -> ApiError:
     """Return the 404 of a path whose Id or external Id names no record."""
     return not_found(f"Provided external ID field does not exist or is not accessible: {value}")

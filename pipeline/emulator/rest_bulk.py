@@ -23,6 +23,7 @@ from pipeline.emulator.http import Call, Reply
 from pipeline.emulator.org import Org
 from pipeline.emulator.rest_rows import Rows
 from pipeline.emulator.router import Router
+from pipeline.emulator.soql.compile import Asker
 
 _CSV = "text/csv"
 # The guide spells the last one without a capital, some clients with one; the server takes either.
@@ -166,8 +167,9 @@ class BulkJobs:
         """Create a query job and start it."""
         terms = _terms(call.json(), QUERY_OPERATIONS)
         text = str(terms.get("query") or "")
-        plan = self.org.queries.plan(text, deleted=terms["operation"] == "queryAll")
-        if plan.node is None or plan.children or plan.offset:
+        asker = Asker(call.user_id, call.number)
+        plan = self.org.queries.plan(text, deleted=terms["operation"] == "queryAll", asker=asker)
+        if plan.node is None or plan.children or plan.offset or plan.chooses:
             message = "Aggregate Relationships, OFFSET and GROUP BY are not supported in a Bulk V2 Query"
             raise errors.refuse(400, "API_ERROR", message)
         job = self.org.bulk.add("query", {**terms, "object": plan.one.name}, call.user_id, call.version)

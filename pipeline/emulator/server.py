@@ -24,6 +24,7 @@ from pipeline.emulator.rest_composite import Composites
 from pipeline.emulator.rest_layouts import Layouts
 from pipeline.emulator.rest_query import Reading
 from pipeline.emulator.rest_rows import Rows
+from pipeline.emulator.rest_search import Searching
 from pipeline.emulator.rest_users import Passwords
 from pipeline.emulator.router import Router
 from pipeline.emulator.schema import Schema, standard_objects
@@ -56,6 +57,7 @@ class Application:
         Collections(org, rows, router)
         Composites(org, rows, router)
         Reading(org, router)
+        Searching(org, router)
         BulkJobs(org, rows, router)
         self.gate = Gate(org, router, latency_ms=latency_ms)
         self._rest: ASGIApp = Starlette(routes=[*Control(org).routes(), *Page(org, host).routes()])
