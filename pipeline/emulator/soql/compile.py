@@ -15,6 +15,7 @@ from pipeline.emulator.soql.conditions import Conditions, Sql
 from pipeline.emulator.soql.expressions import Expressions
 from pipeline.emulator.soql.functions import in_order, is_aggregate, sortable
 from pipeline.emulator.soql.groups import Groups, is_grouped
+from pipeline.emulator.soql.parse import QUERY_WITH, not_answered
 from pipeline.emulator.soql.plan import Children, Plan
 from pipeline.emulator.soql.records import Records
 from pipeline.emulator.soql.tree import (
@@ -42,7 +43,6 @@ _SCOPE_SINCE, _TYPEOF_SINCE, _FIELDS_SINCE, _LEVELS_SINCE = 32, 46, 51, 58
 _SCOPES: Final = frozenset(
     {"delegated", "mine_and_my_groups", "my_territory", "my_team_territory", "scopingrule", "team"}
 )
-_WITH: Final = ("SECURITY_ENFORCED", "USER_MODE", "SYSTEM_MODE", "DATA CATEGORY", "RECORDVISIBILITYCONTEXT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +171,6 @@ class Compiler:
         for child, reference in self._schema.children(plan.one.name):
             name = reference.child_relationship_name
             if name and len(names) == 1 and name.lower() == names[0].lower():
-                if any(known.key == name for known in plan.children):
-                    raise QueryError("INVALID_FIELD", f"duplicate field selected: {name}", query.source_position)
                 inner = self._compile(query, child, deleted=deleted, level=level + 1)
                 plan.localized |= inner.localized
                 plan.chooses |= inner.chooses
@@ -220,11 +218,7 @@ class Compiler:
 def _check_clauses(query: Query) -> None:
     """Refuse clauses that the emulator does not answer."""
     if query.with_clause is not None:
-        words = str(query.with_clause.value)
-        known = next((name for name in _WITH if words.upper().startswith(name)), None)
-        if known is None:
-            raise unexpected("WITH", query.with_clause.position)
-        raise beyond(f"WITH {words[: len(known)]}")
+        raise not_answered(query.with_clause, QUERY_WITH)
     for end, position in query.ends:
         if end == "ALL ROWS":
             raise malformed("ALL ROWS not allowed in this context", position)

@@ -199,10 +199,10 @@ class Groups:
                 f"{_with(sql, filled)} AS {name}"
                 for sql, name in zip((*columns, *(sql for sql, _ in orders)), (*names, *order_names), strict=True)
             ]
-            # The grand total has no group of its own, and is one row all the same.
             group = f" GROUP BY {keys}" if keys else ""
-            condition = _with(having, filled) or ("" if keys else " HAVING COUNT(*) >= 0")
-            parts.append(f"SELECT {', '.join(shown)} FROM {source}{group}{condition}")  # noqa: S608 - names of the describe
+            # The grand total has no group of its own; that it counts makes it one row.
+            part = f"SELECT {', '.join(shown)}, COUNT(*) FROM {source}{group}"  # noqa: S608 - names of the describe
+            parts.append(part + _with(having, filled))
         directions = [f"{name} {direction}" for name, (_, direction) in zip(order_names, orders, strict=True)]
         order = f" ORDER BY {', '.join(directions)}" if directions else ""
         plan.whole = f"SELECT {', '.join(names)} FROM ({' UNION ALL '.join(parts)}){order}"  # noqa: S608 - as above

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import resources
 from typing import Any
 
@@ -65,6 +65,11 @@ _RESERVED = frozenset(
         "WHERE",
         "WITH",
     ]
+)
+# WITH clauses of a query and of a search.
+QUERY_WITH = ("SECURITY_ENFORCED", "USER_MODE", "SYSTEM_MODE", "DATA CATEGORY", "RecordVisibilityContext")
+_SEARCH_WITH = (
+    *("DIVISION", "DATA CATEGORY", "HIGHLIGHT", "METADATA", "NETWORK", "PricebookId", "SNIPPET", "SPELL_CORRECTION"),
 )
 _BOUND = "Bind variables only allowed in Apex code"
 
@@ -275,14 +280,23 @@ class _Build(Transformer[Token, Query]):
 
     def search(self, _: Token, braced: Token, *parts: tuple[str, Any]) -> Search:
         for kind, part in parts:
-            if kind in {"with_clause", "ends"}:
-                raise beyond(f"WITH {part.value}" if kind == "with_clause" else part[0])
+            if kind == "with_clause":
+                raise not_answered(part, _SEARCH_WITH)
+            if kind == "ends":
+                raise beyond(part[0])
         return Search(str(braced[1:-1]), **{kind: part for kind, part in parts if kind})
 
 
 def _read(value: Value) -> Value:
     """Return a literal of a comparison with a string's escapes read."""
     return _string(value.raw, value.position) if value.kind == "string" and value.value is None else value
+
+
+def not_answered(clause: Value, known: Sequence[str]) -> QueryError:
+    """Return the refusal of a WITH clause; one of an unknown name is no clause at all."""
+    words = str(clause.value)
+    name = next((name for name in known if words.upper().startswith(name.upper())), None)
+    return unexpected("WITH", clause.position) if name is None else beyond(f"WITH {name}")
 
 
 def _query(position: int, selected: Any, sources: tuple[Source, ...], clauses: Any) -> Query:

@@ -30,6 +30,8 @@ class Node:
     entities: list[tuple[SObject, int]]
     entries: list[Leaf | tuple[str, Node] | Choice] = field(default_factory=list)
     inner: dict[str, Node] = field(default_factory=dict)
+    # The keys that are taken, in lower case.
+    keys: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True)

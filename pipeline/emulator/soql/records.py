@@ -42,8 +42,6 @@ class Records:
         self._expressions = expressions
         self._columns = expressions.columns
         self._children = children
-        # Keys that each record has already, by the path of the record.
-        self._keys: set[tuple[str, ...]] = set()
 
     def select(self) -> None:
         """Fill the plan."""
@@ -51,7 +49,9 @@ class Records:
         plan.node = Node([(plan.one, plan.place(f"{self._columns.alias}.Id"))])
         for item in self._query.selected:
             if isinstance(item, Query):
-                plan.children.append(self._children(item))
+                children = self._children(item)
+                _claim(plan.node, children.key, item.position)
+                plan.children.append(children)
             elif isinstance(item, TypeOf):
                 self._choice(item)
             else:
@@ -111,11 +111,8 @@ class Records:
         formats: bool = False,
         written: str = "",
     ) -> None:
-        place = tuple(name.lower() for name in (*above, key))
-        if place in self._keys:
-            raise QueryError("INVALID_FIELD", f"duplicate field selected: {written or key}", position)
-        self._keys.add(place)
         node = self._node(above, position)
+        _claim(node, key, position, written)
         show = formatted(column.field) if formats else None
         node.entries.append(Leaf(key, self._positions(column), column.field, show))
 
@@ -126,13 +123,14 @@ class Records:
         for depth, name in enumerate(above, start=1):
             join = self._columns.reach(tuple(above[:depth]), position)
             assert join is not None
-            node = self._inner(node, join, name)
+            node = self._inner(node, join, name, position)
         return node
 
-    def _inner(self, node: Node, join: Join, name: str) -> Node:
+    def _inner(self, node: Node, join: Join, name: str, position: int) -> Node:
         key = join.reference.relationship_name or name
         inner = node.inner.get(key)
         if inner is None:
+            _claim(node, key, position)
             inner = node.inner[key] = Node([(one, self._plan.place(f"{alias}.Id")) for one, alias in join.tables])
             node.entries.append((key, inner))
         return inner
@@ -155,26 +153,19 @@ class Records:
         assert join is not None
         if not join.is_polymorphic:
             raise malformed(f"TYPEOF takes a polymorphic relationship, which '{path}' is not", path.position)
-        own = tuple(name.lower() for name in names)
-        if any(key[: len(own)] == own for key in self._keys | self._later()):
-            raise malformed(f"duplicate field selected: {path}", path.position)
-        self._keys.add((*own, ""))
         self._columns.count(len(item.whens))
         choice = Choice(join.reference.relationship_name or names[-1], [])
+        node = self._node(names[:-1], path.position)
+        _claim(node, choice.key, path.position)
         for name, items in item.whens:
             choice.nodes.append(self._when(join, name, items, item))
         if item.otherwise is not None:
-            node = Node([(one, self._plan.place(f"{alias}.Id")) for one, alias in join.tables])
+            other = Node([(one, self._plan.place(f"{alias}.Id")) for one, alias in join.tables])
             for selected in item.otherwise:
-                self._choose(node, join, selected, self._columns.within)
-            choice.nodes.append(node)
-        self._node(names[:-1], path.position).entries.append(choice)
+                self._choose(other, join, selected, self._columns.within)
+            choice.nodes.append(other)
+        node.entries.append(choice)
         self._plan.chooses = True
-
-    def _later(self) -> set[tuple[str, ...]]:
-        """Return the paths of all plain fields of the list, those behind the item at hand as well."""
-        paths = (item.expression for item in self._query.selected if isinstance(item, Selected))
-        return {tuple(name.lower() for name in self._columns.strip(path)) for path in paths if isinstance(path, Path)}
 
     def _when(self, join: Join, name: Path, items: Sequence[Selected], item: TypeOf) -> Node:
         written = str(name)
@@ -202,9 +193,15 @@ class Records:
         if len(path.names) > 1:
             raise beyond(f"relationships within TYPEOF ({path})")
         column = find(join, path.names[0], path.position)
-        if any(isinstance(entry, Leaf) and entry.key == column.field.name for entry in node.entries):
-            raise QueryError("INVALID_FIELD", f"duplicate field selected: {path}", path.position)
+        _claim(node, column.field.name, path.position, str(path))
         node.entries.append(Leaf(column.field.name, self._positions(column), column.field))
+
+
+def _claim(node: Node, key: str, position: int, written: str = "") -> None:
+    """Take a key of a record; raise QueryError when a field, a parent or a list of children has it."""
+    if key.lower() in node.keys:
+        raise QueryError("INVALID_FIELD", f"duplicate field selected: {written or key}", position)
+    node.keys.add(key.lower())
 
 
 def fields_of(expression: Function, query: Query, one: SObject) -> list[Path]:
