@@ -93,7 +93,7 @@ class Compiler:
         semijoins.check_places(query, inside="" if level == 1 else "child" if level else "semi-join")
         columns = Columns(self._schema, one, alias, query.sources)
         expressions = Expressions(columns)
-        plan = Plan(one, limit=query.limit, offset=query.offset or 0)
+        plan = Plan(one, limit=query.limit, offset=query.offset or 0, one_page=query.offset is not None)
 
         def conditions(column_of: Callable[[Expression], Column]) -> Conditions:
             def looked_up(column: Column) -> None:

@@ -65,6 +65,8 @@ class Plan:
     tail_parameters: list[Any] = field(default_factory=list)
     limit: int | None = None
     offset: int = 0
+    # With OFFSET there is one page and no further one.
+    one_page: bool = False
     node: Node | None = None
     # Keys of an aggregate's rows with what shows their values; empty for a query that returns records.
     groups: list[tuple[str, Show]] = field(default_factory=list)

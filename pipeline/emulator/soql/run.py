@@ -100,7 +100,7 @@ class Queries:
         limit = -1 if plan.limit is None else plan.limit
         cursor = self._store.execute(f"{plan.sql()} LIMIT {limit} OFFSET {plan.offset}", parameters)
         rows = cursor.fetchmany(page)
-        more = cursor.fetchone() if len(rows) == page else None
+        more = cursor.fetchone() if len(rows) == page and not plan.one_page else None
         records = self.records(plan, rows, root)
         if more is None:
             return {"totalSize": len(rows), "done": True, "records": records}

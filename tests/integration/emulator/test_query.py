@@ -299,6 +299,13 @@ def test_a_long_answer_comes_in_pages(org: OrgClient) -> None:
     assert len(org.records("SELECT Id FROM Lead")) == 600
 
 
+def test_an_answer_with_an_offset_has_one_page(org: OrgClient) -> None:
+    for _ in range(2):
+        fill(org, *[{}] * 150)
+    page = org.soql("SELECT Id FROM Lead OFFSET 10", headers={"Sforce-Query-Options": "batchSize=200"}).json()
+    assert (page["totalSize"], page["done"], "nextRecordsUrl" in page) == (200, True, False)
+
+
 def test_the_smallest_page_has_200_records(org: OrgClient) -> None:
     fill(org, *[{}] * 200)
     org.lead()

@@ -77,3 +77,28 @@ def groups() -> list[dict[str, Any]]:
     """Return the statements by section of the reference."""
     files = sorted(path for path in FOLDER.glob("*.yaml") if path.name != "world.yaml")
     return [group for path in files for group in yaml.safe_load(path.read_text(encoding="utf-8"))]
+
+
+def coverage() -> str:
+    """Return the coverage table of docs/emulator.md: the statements of each section by their kind of answer."""
+    lines = [
+        "| section of the reference | answered | Salesforce's own error | not covered | missing |",
+        "| --- | ---: | ---: | ---: | --- |",
+    ]
+    totals = [0, 0, 0]
+    for group in groups():
+        errors = sum("error" in statement for statement in group["statements"])
+        beyond = sum("beyond" in statement for statement in group["statements"])
+        counts = [len(group["statements"]) - errors - beyond, errors, beyond]
+        totals = [total + count for total, count in zip(totals, counts, strict=True)]
+        note = group.get("missing", "") or (f"(covered: {group['elsewhere']})" if "elsewhere" in group else "")
+        lines.append(_line([group["section"], *(str(count or "") for count in counts), note]))
+    return "\n".join([*lines, _line(["all", *map(str, totals), ""])])
+
+
+def _line(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |".replace("|  |", "| |").replace("|  |", "| |")
+
+
+if __name__ == "__main__":
+    print(coverage())

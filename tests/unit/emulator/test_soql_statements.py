@@ -1,11 +1,12 @@
 """Statements of the SOQL and SOSL Reference: each is answered truly, or refused plainly."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.unit.emulator.soql_world import World, groups
+from tests.unit.emulator.soql_world import World, coverage, groups
 
 STATEMENTS = [statement for group in groups() for statement in group["statements"]]
 ANSWERS = {"values", "rows", "size", "error", "beyond"}
@@ -60,3 +61,9 @@ def test_there_are_enough_statements() -> None:
     asked = [statement["q"] for statement in STATEMENTS]
     assert len(asked) == len(set(asked))
     assert len(asked) >= 200
+
+
+def test_the_docs_say_what_is_covered() -> None:
+    """On failure, put what `python -m tests.unit.emulator.soql_world` prints into the docs."""
+    text = (Path(__file__).parents[3] / "docs" / "emulator.md").read_text(encoding="utf-8")
+    assert coverage() in text
