@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from pipeline.emulator.errors import Json, type_not_supported
@@ -139,9 +140,15 @@ def query_of(  # noqa: PLR0917  (the clauses of a query, in their order)
 ) -> Query:
     """Return the query that a parameterized search gives in pieces; raise QueryError."""
     text = f"SELECT {', '.join(fields)} FROM {name}"  # noqa: S608 - SOQL
-    for word, given in (("WHERE", where), ("ORDER BY", order), ("LIMIT", limit), ("OFFSET", offset)):
+    pieces = (("WHERE", where and f"({where})"), ("ORDER BY", order), ("LIMIT", limit), ("OFFSET", offset))
+    for word, given in pieces:
         text += f" {word} {given}" if given or given == 0 else ""
     try:
-        return parse(text)
+        query = parse(text)
     except QueryError as problem:
         raise QueryError(problem.code, problem.message) from None
+    # A piece holds no clauses but its own.
+    own = Query(0, query.selected, (Source(query.sources[0].path),), where=query.where, order=query.order)
+    if query != replace(own, limit=limit, offset=offset) or query.source != name:
+        raise QueryError("MALFORMED_SEARCH", "a parameter holds another clause")
+    return query

@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -64,9 +65,19 @@ class World:
     def ask(self, text: str, *, version: str = "66.0", resource: str = "") -> tuple[int, Any]:
         """Return status and body of the answer to a SOQL or SOSL statement."""
         resource = resource or ("search" if text.lstrip().upper().startswith("FIND") else "query")
-        query = {"q": self.filled(text)}
+        return self.get(resource, {"q": self.filled(text)}, version=version)
+
+    def get(self, resource: str, query: dict[str, str], *, version: str = "66.0") -> tuple[int, Any]:
+        """Return status and body of the answer to a GET."""
+        return self._answer(Call("GET", version, (resource,), query, {}, user_id=self.user_id))
+
+    def post(self, resource: str, body: Any) -> tuple[int, Any]:
+        """Return status and body of the answer to a POST of JSON."""
+        return self._answer(Call("POST", "66.0", (resource,), {}, {}, user_id=self.user_id, decoded=body))
+
+    def _answer(self, call: Call) -> tuple[int, Any]:
         try:
-            reply = self._router.answer(Call("GET", version, (resource,), query, {}, user_id=self.user_id))
+            reply = self._router.answer(call)
         except ApiError as refused:
             return refused.status, refused.body
         return reply.status, reply.body
@@ -101,4 +112,4 @@ def _line(cells: list[str]) -> str:
 
 
 if __name__ == "__main__":
-    print(coverage())
+    sys.stdout.write(f"{coverage()}\n")
