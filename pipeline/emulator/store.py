@@ -29,6 +29,14 @@ def fold(text: Any) -> Any:
     return text.casefold() if isinstance(text, str) else text
 
 
+def folded(sql: str) -> str:
+    """Return SQL for the folded form of a text; one of plain letters is folded without a call of Python.
+
+    An index is on ``fold(...)`` itself, so what is looked up by value is compared with that.
+    """
+    return f"CASE WHEN length({sql}) = length(CAST({sql} AS BLOB)) THEN lower({sql}) ELSE fold({sql}) END"
+
+
 def _compare_folded(one: str, other: str) -> int:
     first, second = one.casefold(), other.casefold()
     return (first > second) - (first < second)

@@ -26,7 +26,7 @@ from pipeline.emulator.soql.tree import (
     malformed,
     unexpected,
 )
-from pipeline.emulator.store import fold
+from pipeline.emulator.store import fold, folded
 from pipeline.emulator.values import DATETIME_FORMAT, read_datetime
 
 _WORDS = {"datetime": "dateTime", "currency": "double", "percent": "double"}
@@ -94,7 +94,7 @@ class Conditions:
         if operator == "=":
             self._looked_up(column)
         if known.is_text and not known.case_sensitive:
-            sql, given = f"fold({sql})", fold(given)
+            sql, given = f"fold({sql})" if operator == "=" else folded(sql), fold(given)
         if operator == "!=":
             return f"({sql} != ? OR {sql} IS NULL)", [given]
         return f"{sql} {operator} ?", [given]
@@ -103,7 +103,7 @@ class Conditions:
         if value.kind != "string":
             _refuse_operator(column.field, value)
         pattern = unescape(value.raw, value.position, like=True)
-        return f"fold({column.sql}) LIKE ? ESCAPE '\\'", [fold(pattern)]
+        return f"{folded(column.sql)} LIKE ? ESCAPE '\\'", [fold(pattern)]
 
     def _date_literal(self, column: Column, condition: Compare, value: Value) -> Sql:
         days = days_of(value.value, self._today)
@@ -154,7 +154,7 @@ class Conditions:
         if not negated:
             self._looked_up(column)
         if folds:
-            sql = f"fold({sql})"
+            sql = folded(sql) if negated else f"fold({sql})"
         inside = f"{sql} {'NOT ' if negated else ''}IN ({', '.join('?' * len(given))})"
         if negated:
             return f"({inside} {'AND' if with_null else 'OR'} {sql} IS {'NOT ' if with_null else ''}NULL)", given
@@ -169,7 +169,7 @@ class Conditions:
                 _refuse_type(column.field, choice)
             # "A;B" asks for records that have both.
             wanted = [one.strip() for one in str(choice.value).split(";")]
-            parts.append(" AND ".join([f"instr(';' || fold({column.sql}) || ';', ?)"] * len(wanted)))
+            parts.append(" AND ".join([f"instr(';' || {folded(column.sql)} || ';', ?)"] * len(wanted)))
             parameters += [f";{fold(one)};" for one in wanted]
         sql = " OR ".join(f"({part})" for part in parts)
         return (f"NOT COALESCE(({sql}), 0)" if negated else f"({sql})"), parameters

@@ -19,7 +19,7 @@ from pipeline.emulator.soql.functions import (
 )
 from pipeline.emulator.soql.plan import address_parts
 from pipeline.emulator.soql.tree import Expression, Function, Path, Value, beyond, malformed, unexpected
-from pipeline.emulator.store import quote
+from pipeline.emulator.store import folded, quote
 
 _WRITTEN: Final = {"TOLABEL": "toLabel", "CONVERTCURRENCY": "convertCurrency", "CONVERTTIMEZONE": "convertTimezone"}
 _UNITS: Final = frozenset({"mi", "km"})
@@ -67,7 +67,7 @@ class Expressions:
             message = f"field {known.name} does not support aggregate operator {name}"
             raise malformed(message, expression.position)
         if name == "COUNT_DISTINCT":
-            sql = f"COUNT(DISTINCT {f'fold({inner.sql})' if known.is_text else inner.sql})"
+            sql = f"COUNT(DISTINCT {folded(inner.sql) if known.is_text else inner.sql})"
             return Column(number(str(expression)), sql, inner.entity)
         if name == "COUNT":
             return Column(number(str(expression)), f"COUNT({inner.sql})", inner.entity)

@@ -11,6 +11,7 @@ from typing import Final
 
 from pipeline.emulator.schema import ID_TYPES, NUMBER_TYPES, TEXT_TYPES, Field, field_of
 from pipeline.emulator.soql.tree import Expression, Function, malformed
+from pipeline.emulator.store import folded
 
 # A text area of more characters is a long one.
 _LONG_TEXT: Final = 255
@@ -153,8 +154,8 @@ def argument(expression: Function) -> Expression:
 def in_order(known: Field, sql: str) -> list[str]:
     """Return the SQL that puts values in a field's order: a picklist's own, a text's without case."""
     if known.type == "picklist" and known.picklist_values:
-        return [_place(known, sql), f"fold({sql})"]
-    return [f"fold({sql})" if known.is_text else sql]
+        return [_place(known, sql), folded(sql)]
+    return [folded(sql) if known.is_text else sql]
 
 
 def _place(known: Field, sql: str) -> str:
@@ -163,7 +164,7 @@ def _place(known: Field, sql: str) -> str:
         f"WHEN {_literal(value.casefold())} THEN {place}" for place, value in enumerate(known.picklist_values)
     )
     other = f"CASE WHEN {sql} IS NULL THEN NULL ELSE {len(known.picklist_values)} END"
-    return f"CASE fold({sql}) {whens} ELSE {other} END"
+    return f"CASE {folded(sql)} {whens} ELSE {other} END"
 
 
 def extreme(name: str, known: Field, sql: str) -> str:

@@ -15,6 +15,7 @@ from pipeline.emulator.soql.functions import AGGREGATES, DATE_FUNCTIONS, argumen
 from pipeline.emulator.soql.plan import Plan, Show
 from pipeline.emulator.soql.records import fields_of
 from pipeline.emulator.soql.tree import Expression, Function, Path, Query, Selected, TypeOf, malformed
+from pipeline.emulator.store import folded
 
 _MOST_SUBTOTALED: Final = 3
 _ONLY_GROUPED: Final = "Non-grouped query that uses overall aggregate functions cannot also use {}"
@@ -176,7 +177,7 @@ class Groups:
 
     def _key(self, sql: str) -> str:
         column = self._expressions.column(self._grouped[sql], "GROUP BY")
-        return f"fold({sql})" if column.field.is_text else sql
+        return folded(sql) if column.field.is_text else sql
 
     # ROLLUP and CUBE.
 
