@@ -7,12 +7,13 @@ from dataclasses import replace
 from itertools import combinations
 from typing import Any, Final
 
+from pipeline.emulator.schema import Field
 from pipeline.emulator.soql.columns import Column
 from pipeline.emulator.soql.conditions import Conditions
 from pipeline.emulator.soql.expressions import Expressions
 from pipeline.emulator.soql.formats import formatted
 from pipeline.emulator.soql.functions import AGGREGATES, DATE_FUNCTIONS, argument, groupable, in_order, is_aggregate
-from pipeline.emulator.soql.plan import Plan, Show
+from pipeline.emulator.soql.plan import Group, Plan, Show
 from pipeline.emulator.soql.records import fields_of
 from pipeline.emulator.soql.tree import Expression, Function, Path, Query, Selected, TypeOf, malformed
 from pipeline.emulator.store import folded
@@ -49,16 +50,18 @@ class Groups:
         """Fill the plan."""
         self._group()
         columns = [self._selected(item) for item in self._items()]
-        self._plan.groups = list(zip(self._keys(), [show for _, show in columns], strict=True))
+        keys = self._keys()
+        self._plan.groups = [Group(key, field, show) for key, (_, field, show) in zip(keys, columns, strict=True)]
+        selected = [sql for sql, _, _ in columns]
         having, parameters = self._having()
         orders = self._orders()
         if self._query.grouping:
-            self._whole([sql for sql, _ in columns], having, parameters, orders)
+            self._whole(selected, having, parameters, orders)
             return
         plan = self._plan
-        plan.select = [sql for sql, _ in columns]
-        keys = ", ".join(self._key(sql) for sql in self._grouped)
-        plan.tail = f"{' GROUP BY ' + keys if keys else ''}{having}"
+        plan.select = selected
+        grouped = ", ".join(self._key(sql) for sql in self._grouped)
+        plan.tail = f"{' GROUP BY ' + grouped if grouped else ''}{having}"
         plan.tail_parameters = parameters
         if orders:
             plan.tail += f" ORDER BY {', '.join(f'{sql} {direction}' for sql, direction in orders)}"
@@ -98,15 +101,15 @@ class Groups:
                 items.append(item)
         return items
 
-    def _selected(self, item: Selected) -> tuple[str, Show]:
-        """Return the SQL of an item of the select list, and what shows its values."""
+    def _selected(self, item: Selected) -> tuple[str, Field, Show]:
+        """Return the SQL of an item of the select list, the field it is of the kind of, and what shows its values."""
         expression = item.expression
         column = self._column(expression, "SELECT", "Field must be grouped or aggregated")
         formats = isinstance(expression, Function) and expression.name == "FORMAT"
         self._plan.localized |= formats
         if formats:
-            return column.sql, formatted(column.field)
-        return column.sql, bool_or_value if column.field.type == "boolean" else _same
+            return column.sql, column.field, formatted(column.field)
+        return column.sql, column.field, bool_or_value if column.field.type == "boolean" else _same
 
     def _keys(self) -> list[str]:
         """Return the keys of a group's values: aliases, names of fields, or expr0, expr1 and so on."""

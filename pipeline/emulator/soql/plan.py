@@ -53,6 +53,15 @@ class Children:
 
 
 @dataclass(slots=True)
+class Group:
+    """A value of the rows that an aggregate returns: its key, the field it is of the kind of, and what shows it."""
+
+    key: str
+    field: Field
+    show: Show
+
+
+@dataclass(slots=True)
 class Plan:
     """What answers a query. ``sql`` lacks LIMIT and OFFSET, which the reader adds."""
 
@@ -68,8 +77,8 @@ class Plan:
     # With OFFSET there is one page and no further one.
     one_page: bool = False
     node: Node | None = None
-    # Keys of an aggregate's rows with what shows their values; empty for a query that returns records.
-    groups: list[tuple[str, Show]] = field(default_factory=list)
+    # What an aggregate's rows hold; empty for a query that returns records.
+    groups: list[Group] = field(default_factory=list)
     counts: bool = False
     children: list[Children] = field(default_factory=list)
     # The whole statement, where it takes several (GROUP BY ROLLUP and CUBE).

@@ -169,7 +169,7 @@ class Queries:
         records = [
             {
                 "attributes": {"type": "AggregateResult"},
-                **{key: shown(value) for (key, shown), value in zip(plan.groups, row, strict=True)},
+                **{group.key: group.show(value) for group, value in zip(plan.groups, row, strict=True)},
             }
             for row in rows
         ]
