@@ -84,7 +84,7 @@ def not_found(message: str = "The requested resource does not exist") -> ApiErro
 
 def not_covered(what: str) -> ApiError:
     """Return the refusal of what Salesforce would do and this emulator does not, so that no test passes by it."""
-    return refuse(501, "NOT_COVERED", f"not part of this emulator: {what}")
+    return refuse(400, "NOT_COVERED", f"not part of this emulator: {what}")
 
 
 def no_such_row(value: str) -> ApiError:

@@ -51,7 +51,7 @@ class Queries:
         self._cursors.clear()
 
     def plan(self, text: str, *, deleted: bool = False, asker: Asker | None = None) -> Plan:
-        """Compile a query; raise ApiError: 400 when it is wrong, 501 when it is beyond the emulator."""
+        """Compile a query; raise ApiError (400) when it is wrong or beyond the emulator."""
         try:
             return self.plan_of(parse(text), deleted=deleted, asker=asker)
         except QueryError as problem:

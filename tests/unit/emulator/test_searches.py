@@ -87,11 +87,11 @@ def test_parameters_of_a_body_are_honoured(world: World) -> None:
         ("q=Doe&sobject=Lead&Lead.where=Id=null LIMIT 1", 400, "MALFORMED_QUERY", "unexpected token"),
         ("q=Doe&sobject=Lead&Lead.orderBy=Name LIMIT 1", 400, "MALFORMED_SEARCH", "a parameter holds another clause"),
         ("q=Doe&sobject=Lead&fields=Id FROM Lead l WHERE Id", 400, "MALFORMED_QUERY", "unexpected token"),
-        ("q=Doe&metadata=LABELS", 501, "NOT_COVERED", "the search parameter metadata"),
-        ("q=Doe&snippet=300", 501, "NOT_COVERED", "the search parameter snippet"),
-        ("q=Doe&spellCorrection=true", 501, "NOT_COVERED", "the search parameter spellCorrection"),
-        ("q=Doe&dataCategory=Location__c below America__c", 501, "NOT_COVERED", "the search parameter dataCategory"),
-        ("q=Doe&sobject=Product2&pricebookId=x", 501, "NOT_COVERED", "the search parameter pricebookId"),
+        ("q=Doe&metadata=LABELS", 400, "NOT_COVERED", "the search parameter metadata"),
+        ("q=Doe&snippet=300", 400, "NOT_COVERED", "the search parameter snippet"),
+        ("q=Doe&spellCorrection=true", 400, "NOT_COVERED", "the search parameter spellCorrection"),
+        ("q=Doe&dataCategory=Location__c below America__c", 400, "NOT_COVERED", "the search parameter dataCategory"),
+        ("q=Doe&sobject=Product2&pricebookId=x", 400, "NOT_COVERED", "the search parameter pricebookId"),
     ],
 )
 def test_other_parameters_are_refused(world: World, query: str, status: int, code: str, words: str) -> None:
@@ -126,9 +126,9 @@ def test_days_and_formats_of_other_users_are_refused(own_world: World) -> None:
     assert [own_world.ask(text)[0] for text in (today, made, hour, inner)] == [200] * 4
     own_world.org.store.update(user, [(own_world.user_id, {"TimeZoneSidKey": "America/Los_Angeles"})])
     for text in (today, made, hour, inner):
-        assert refused(own_world.ask(text))[:2] == (501, "NOT_COVERED")
+        assert refused(own_world.ask(text))[:2] == (400, "NOT_COVERED")
         assert "America/Los_Angeles" in refused(own_world.ask(text))[2]
     assert own_world.ask("SELECT COUNT() FROM Lead")[0] == 200
     own_world.org.store.update(user, [(own_world.user_id, {"TimeZoneSidKey": "GMT", "LocaleSidKey": "de_DE"})])
-    assert refused(own_world.ask(made))[:2] == (501, "NOT_COVERED")
+    assert refused(own_world.ask(made))[:2] == (400, "NOT_COVERED")
     assert own_world.ask(today)[0] == 200

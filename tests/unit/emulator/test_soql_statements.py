@@ -42,7 +42,7 @@ def test_a_statement_is_answered_truly_or_refused_plainly(world: World, statemen
         assert statement["says"] in body[0]["message"]
         return
     if "beyond" in statement:
-        assert (status, body[0]["errorCode"]) == (501, "NOT_COVERED"), body
+        assert (status, body[0]["errorCode"]) == (400, "NOT_COVERED"), body
         assert body[0]["message"] == f"not part of this emulator: {statement['beyond']}"
         return
     assert status == 200, body
