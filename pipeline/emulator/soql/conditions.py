@@ -197,7 +197,7 @@ class Conditions:
             # Beyond what the database holds as an integer.
             return value.value if abs(value.value) < _LARGEST else float(value.value)
         if known.type == "currency" and value.kind == "currency":
-            raise beyond(f"{value.value}: the org has one currency")
+            raise beyond(f"{value.value}: no currency is converted")
         if known.type == "boolean" and value.kind == "boolean":
             return int(value.value)
         if known.type == "date" and value.kind == "date":

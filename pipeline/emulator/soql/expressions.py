@@ -47,7 +47,7 @@ class Expressions:
             return self._distance(expression)
         inner = argument(expression)
         if name == "CONVERTCURRENCY":
-            raise beyond("convertCurrency: the org has one currency")
+            raise beyond("convertCurrency: no currency is converted")
         if name in DATE_FUNCTIONS:
             return self._date_part(expression, inner)
         if name == "GROUPING":
