@@ -56,7 +56,10 @@ class Expressions:
             if not isinstance(inner, Path):
                 raise unexpected(inner.name, inner.position)
             return self._aggregate(expression, self.columns.find(inner))
-        # FORMAT and toLabel: the value is another one only where it is shown.
+        return self._as_shown(expression, inner, clause)
+
+    def _as_shown(self, expression: Function, inner: Expression, clause: str) -> Column:
+        """Return the column of FORMAT and toLabel, whose value is another one only where it is shown."""
         column = self.column(inner, clause)
         check_shown(expression, column.field, entity=column.entity)
         return column
