@@ -169,7 +169,7 @@ class BulkJobs:
         text = str(terms.get("query") or "")
         asker = Asker(call.user_id, call.number)
         plan = self.org.queries.plan(text, deleted=terms["operation"] == "queryAll", asker=asker)
-        if plan.node is None or plan.children or plan.offset or plan.chooses:
+        if plan.node is None or plan.children or plan.one_page or plan.chooses:
             message = "Aggregate Relationships, OFFSET and GROUP BY are not supported in a Bulk V2 Query"
             raise errors.refuse(400, "API_ERROR", message)
         job = self.org.bulk.add("query", {**terms, "object": plan.one.name}, call.user_id, call.version)

@@ -20,9 +20,6 @@ _OBJECT_PARAMETERS: Final = frozenset({"name", "fields", "limit", "orderBy", "wh
 _PARAMETERS: Final = frozenset({"q", "in", "sobjects", "sobject", "fields", "defaultLimit", "overallLimit", "offset"})
 # Parameters whose only value that changes nothing is given here; with another one they are refused.
 _UNCHANGED: Final = {"updateTracking": "false", "updateViewStat": "false", "spellCorrection": "false"}
-_BEYOND: Final = frozenset(
-    {"dataCategories", "dataCategory", "division", "metadata", "netWorkIds", "pricebookId", "snippet", *_UNCHANGED}
-)
 
 
 class Searching:
@@ -78,12 +75,10 @@ def _of_address(query: dict[str, str]) -> Json:
 
 
 def _check_names(given: Json) -> None:
-    """Refuse parameters that are unknown or beyond the emulator."""
+    """Refuse parameters that nobody reads."""
     for name, value in given.items():
-        if name in _BEYOND and str(value).lower() != _UNCHANGED.get(name):
-            raise errors.not_covered(f"the search parameter {name}")
-        if name not in _BEYOND | _PARAMETERS:
-            raise errors.refuse(400, "MALFORMED_SEARCH", f"unknown parameter: {name}")
+        if name not in _PARAMETERS and str(value).lower() != _UNCHANGED.get(name):
+            raise _not_read(name)
 
 
 def _search_of(given: Json, term: str) -> Search:
@@ -102,7 +97,7 @@ def _search_of(given: Json, term: str) -> Search:
 def _returned(asked: Json, given: Json) -> Returned:
     unknown = sorted(asked.keys() - _OBJECT_PARAMETERS)
     if unknown:
-        raise errors.refuse(400, "MALFORMED_SEARCH", f"unknown parameter: {unknown[0]}")
+        raise _not_read(f"{asked.get('name')}.{unknown[0]}")
     name = str(asked.get("name"))
     if not _NAME.fullmatch(name):
         raise errors.type_not_supported(name)
@@ -112,6 +107,10 @@ def _returned(asked: Json, given: Json) -> Returned:
     order = re.sub(r"\bNULLS_(FIRST|LAST)\b", r"NULLS \1", str(asked.get("orderBy") or ""), flags=re.IGNORECASE)
     offset = _whole(given.get("offset"))
     return Returned(Path((name,), 0), query_of(name, fields, str(asked.get("where") or ""), order, limit, offset))
+
+
+def _not_read(name: str) -> errors.ApiError:
+    return errors.not_covered(f"the query parameter {name} of /parameterizedSearch")
 
 
 def _limit(given: Any) -> int | None:

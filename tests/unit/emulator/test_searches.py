@@ -73,8 +73,8 @@ def test_parameters_of_a_body_are_honoured(world: World) -> None:
     [
         ("q=", 400, "MALFORMED_SEARCH", "search term is required"),
         ("q=Doe&in=TOES", 400, "MALFORMED_SEARCH", "unexpected token: 'TOES'"),
-        ("q=Doe&colour=red", 400, "MALFORMED_SEARCH", "unknown parameter: colour"),
-        ("q=Doe&sobject=Lead&Lead.colour=red", 400, "MALFORMED_SEARCH", "unknown parameter: colour"),
+        ("q=Doe&colour=red", 400, "NOT_COVERED", "the query parameter colour of /parameterizedSearch"),
+        ("q=Doe&sobject=Lead&Lead.colour=red", 400, "NOT_COVERED", "the query parameter Lead.colour of"),
         ("q=Doe&Lead.fields=Id", 400, "MALFORMED_SEARCH", "Lead.fields needs sobject=Lead"),
         ("q=Doe&fields=Id", 400, "MALFORMED_SEARCH", "fields needs an sobject"),
         ("q=Doe&defaultLimit=1", 400, "MALFORMED_SEARCH", "defaultLimit needs an sobject"),
@@ -87,11 +87,11 @@ def test_parameters_of_a_body_are_honoured(world: World) -> None:
         ("q=Doe&sobject=Lead&Lead.where=Id=null LIMIT 1", 400, "MALFORMED_QUERY", "unexpected token"),
         ("q=Doe&sobject=Lead&Lead.orderBy=Name LIMIT 1", 400, "MALFORMED_SEARCH", "a parameter holds another clause"),
         ("q=Doe&sobject=Lead&fields=Id FROM Lead l WHERE Id", 400, "MALFORMED_QUERY", "unexpected token"),
-        ("q=Doe&metadata=LABELS", 400, "NOT_COVERED", "the search parameter metadata"),
-        ("q=Doe&snippet=300", 400, "NOT_COVERED", "the search parameter snippet"),
-        ("q=Doe&spellCorrection=true", 400, "NOT_COVERED", "the search parameter spellCorrection"),
-        ("q=Doe&dataCategory=Location__c below America__c", 400, "NOT_COVERED", "the search parameter dataCategory"),
-        ("q=Doe&sobject=Product2&pricebookId=x", 400, "NOT_COVERED", "the search parameter pricebookId"),
+        ("q=Doe&metadata=LABELS", 400, "NOT_COVERED", "the query parameter metadata"),
+        ("q=Doe&snippet=300", 400, "NOT_COVERED", "the query parameter snippet"),
+        ("q=Doe&spellCorrection=true", 400, "NOT_COVERED", "the query parameter spellCorrection"),
+        ("q=Doe&dataCategory=Location__c below America__c", 400, "NOT_COVERED", "the query parameter dataCategory"),
+        ("q=Doe&sobject=Product2&pricebookId=x", 400, "NOT_COVERED", "the query parameter pricebookId"),
     ],
 )
 def test_other_parameters_are_refused(world: World, query: str, status: int, code: str, words: str) -> None:
