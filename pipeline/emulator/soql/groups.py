@@ -12,7 +12,15 @@ from pipeline.emulator.soql.columns import Column
 from pipeline.emulator.soql.conditions import Conditions
 from pipeline.emulator.soql.expressions import Expressions
 from pipeline.emulator.soql.formats import formatted
-from pipeline.emulator.soql.functions import AGGREGATES, DATE_FUNCTIONS, argument, groupable, in_order, is_aggregate
+from pipeline.emulator.soql.functions import (
+    AGGREGATES,
+    DATE_FUNCTIONS,
+    SHOWN_AS,
+    argument,
+    groupable,
+    in_order,
+    is_aggregate,
+)
 from pipeline.emulator.soql.plan import Group, Plan, Show
 from pipeline.emulator.soql.records import fields_of
 from pipeline.emulator.soql.tree import Expression, Function, Path, Query, Selected, TypeOf, malformed
@@ -116,9 +124,11 @@ class Groups:
         keys: list[str] = []
         unnamed = 0
         for item in self._items():
-            key = item.alias
-            if key is None and isinstance(item.expression, Path):
-                key = self._expressions.columns.find(item.expression).field.name
+            key, shown = item.alias, item.expression
+            while isinstance(shown, Function) and shown.name in SHOWN_AS:
+                shown = argument(shown)
+            if key is None and isinstance(shown, Path):
+                key = self._expressions.columns.find(shown).field.name
             elif key is None:
                 key, unnamed = f"expr{unnamed}", unnamed + 1
             if key.lower() in {known.lower() for known in keys}:
