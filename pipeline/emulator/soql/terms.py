@@ -22,6 +22,8 @@ _RESERVED: Final = frozenset("?&|!{}[]()^~*:\\\"'+-")
 _WORD = re.compile(r"[^\W_]+")
 # Scripts that the search engine cuts into words by their meaning: Thai, kana, hangul, Chinese characters.
 _UNSPACED = re.compile("[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]")
+# Stand for the wildcards, which escaped ones are not.
+_ANY, _ONE = "\0", "\1"
 _OPERATORS: Final = frozenset({"AND", "OR", "NOT"})
 
 # Whether some texts, cut into words, have what is searched for.
@@ -31,8 +33,8 @@ Finder = Callable[[Sequence[Sequence[str]]], bool]
 @dataclass(frozen=True, slots=True)
 class _Token:
     kind: Literal["word", "phrase", "AND", "OR", "NOT", "(", ")"]
-    # Regular expressions of the words one after the other.
-    words: tuple[re.Pattern[str], ...] = ()
+    # The words one after the other, with _ANY and _ONE for wildcards.
+    words: tuple[str, ...] = ()
 
 
 @lru_cache(maxsize=256)
@@ -93,8 +95,8 @@ def _end_of_phrase(term: str, start: int) -> int:
     return match.end() - 1
 
 
-def _patterns(raw: str) -> tuple[re.Pattern[str], ...]:
-    """Return a regular expression for each word of a piece of text; ``*`` and ``?`` stand for letters."""
+def _patterns(raw: str) -> tuple[str, ...]:
+    """Return the words of a piece of text; ``*`` and ``?`` stand for letters."""
     letters: list[str] = []
     position = 0
     while position < len(raw):
@@ -103,19 +105,38 @@ def _patterns(raw: str) -> tuple[re.Pattern[str], ...]:
             letters.append(f" {raw[position + 1]} " if raw[position + 1] in _RESERVED else raw[position + 1])
             position += 1
         elif letter == "*":
-            letters.append("\0")
+            letters.append(_ANY)
         elif letter == "?":
-            letters.append("\1")
+            letters.append(_ONE)
         elif letter in _RESERVED:
             _refuse(f"the reserved character {letter} needs a backslash in front of it")
         else:
             letters.append(letter)
         position += 1
-    words = re.findall("(?:[^\\W_]|[\0\1])+", "".join(letters).casefold())
-    if any(word[0] in "\0\1" for word in words):
+    words = re.findall(f"(?:[^\\W_]|[{_ANY}{_ONE}])+", "".join(letters).casefold())
+    if any(word[0] in _ANY + _ONE for word in words):
         raise QueryError("INVALID_SEARCH", f"a wildcard cannot be the first character of a search term: {raw}")
-    wild = {"\0": r"\w*", "\1": r"\w"}
-    return tuple(re.compile("".join(wild.get(letter) or re.escape(letter) for letter in word)) for word in words)
+    return tuple(words)
+
+
+def _is_like(word: str, pattern: str) -> bool:
+    """Whether a word fits a pattern; in a time that grows with the product of their lengths, and no faster."""
+    if _ANY not in pattern and _ONE not in pattern:
+        return word == pattern
+    here = there = 0
+    # Where the last ``*`` stands, and how far the word goes that it stands for.
+    star, taken = -1, 0
+    while here < len(word):
+        if there < len(pattern) and pattern[there] in {_ONE, word[here]}:
+            here, there = here + 1, there + 1
+        elif there < len(pattern) and pattern[there] == _ANY:
+            star, taken, there = there, here, there + 1
+        elif star >= 0:
+            taken += 1
+            here, there = taken, star + 1
+        else:
+            return False
+    return not pattern[there:].strip(_ANY)
 
 
 class _Reading:
@@ -170,16 +191,16 @@ def _any_of(parts: Sequence[Finder]) -> Finder:
     return lambda texts: any(part(texts) for part in parts)
 
 
-def _phrase(words: tuple[re.Pattern[str], ...]) -> Finder:
+def _phrase(words: tuple[str, ...]) -> Finder:
     """Return what finds words one after the other in one text."""
     count = len(words)
     if count == 1:
         (only,) = words
-        return lambda texts: any(only.fullmatch(word) for text in texts for word in text)
+        return lambda texts: any(_is_like(word, only) for text in texts for word in text)
 
     def found(texts: Sequence[Sequence[str]]) -> bool:
         return any(
-            all(pattern.fullmatch(text[start + place]) for place, pattern in enumerate(words))
+            all(_is_like(text[start + place], pattern) for place, pattern in enumerate(words))
             for text in texts
             for start in range(len(text) - count + 1)
         )

@@ -118,6 +118,27 @@ def test_a_long_search_loses_its_operators_and_a_longer_one_finds_nothing() -> N
     assert not finder("this OR that" + " OR that" * 2000)(text)
 
 
+@pytest.mark.parametrize(
+    ("pattern", "words"),
+    [
+        ("ab*", ["ab", "abc", "abcc"]),
+        ("a*c", ["abc", "aac", "abcc"]),
+        ("a?c", ["abc", "aac"]),
+        ("a*c?", ["abcc"]),
+        ("a**b", ["ab"]),
+        ("abc?", ["abcc"]),
+        ("a*b*c*", ["abc", "abcc"]),
+    ],
+)
+def test_wildcards_stand_for_letters(pattern: str, words: list[str]) -> None:
+    known = ["ab", "abc", "aac", "abcc", "b", "bc"]
+    assert [word for word in known if finder(pattern)([[word]])] == words
+
+
+def test_many_wildcards_take_no_longer_than_few() -> None:
+    assert not finder("aa" + "*a" * 40 + "b")([["a" * 2_000]])
+
+
 def test_days_and_formats_of_other_users_are_refused(own_world: World) -> None:
     user = own_world.org.schema.objects["User"]
     today, made = "SELECT COUNT() FROM Lead WHERE CreatedDate = TODAY", "SELECT FORMAT(CreatedDate) f FROM Lead LIMIT 1"
