@@ -97,14 +97,19 @@ def coverage() -> str:
         "| --- | ---: | ---: | ---: | --- |",
     ]
     totals = [0, 0, 0]
+    others = []
     for group in groups():
+        if not group["statements"]:
+            others.append(f"{group['section']} ({group.get('elsewhere') or 'missing: ' + group['missing']})")
+            continue
         errors = sum("error" in statement for statement in group["statements"])
         beyond = sum("beyond" in statement for statement in group["statements"])
         counts = [len(group["statements"]) - errors - beyond, errors, beyond]
         totals = [total + count for total, count in zip(totals, counts, strict=True)]
-        note = group.get("missing", "") or (f"(covered: {group['elsewhere']})" if "elsewhere" in group else "")
-        lines.append(_line([group["section"], *(str(count or "") for count in counts), note]))
-    return "\n".join([*lines, _line(["all", *map(str, totals), ""])])
+        counted = (str(count or "") for count in counts)
+        lines.append(_line([group["section"], *counted, group.get("missing", "")]))
+    lines.append(_line(["all", *map(str, totals), ""]))
+    return "\n".join([*lines, "", f"Sections without a statement: {'; '.join(others)}."])
 
 
 def _line(cells: list[str]) -> str:
