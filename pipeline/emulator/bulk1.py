@@ -19,6 +19,7 @@ from pipeline.emulator.bulk_cells import NO_COMPOUNDS, has_compound
 from pipeline.emulator.drafts import DraftReader
 from pipeline.emulator.errors import ApiError, Json
 from pipeline.emulator.schema import Field, SObject
+from pipeline.emulator.soql.compile import Asker
 from pipeline.emulator.soql.plan import Plan
 from pipeline.emulator.soql.run import Queries
 from pipeline.emulator.store import Store
@@ -204,7 +205,7 @@ class BatchJobs:
         batch.state = "InProgress"
         try:
             if job.operation in QUERIES:
-                self._query(job, batch)
+                self._query(job, batch, options)
             else:
                 await self._write(job, batch, options)
         except InvalidData as problem:
@@ -232,11 +233,12 @@ class BatchJobs:
 
     # Queries.
 
-    def _query(self, job: Job, batch: Batch) -> None:
+    def _query(self, job: Job, batch: Batch, options: Options) -> None:
         failed = "Failed to process query: "
         try:
             text = batch.request.decode()
-            plan = self._queries.plan(text, deleted=job.operation == "queryAll")
+            asker = Asker(options.user_id, float(job.version))
+            plan = self._queries.plan(text, deleted=job.operation == "queryAll", asker=asker)
         except UnicodeDecodeError:
             raise InvalidData(f"{failed}MALFORMED_QUERY: the query is not UTF-8") from None
         except ApiError as refused:
@@ -244,7 +246,7 @@ class BatchJobs:
         if plan.one is not job.one:
             message = f"the query is of {plan.one.name}, the job of {job.one.name}"
             raise InvalidData(f"{failed}INVALID_TYPE: {message}")
-        if plan.node is None or plan.children or plan.offset:
+        if plan.node is None or plan.children or plan.one_page or plan.chooses:
             message = "Aggregate Relationships not supported in Bulk Query"
             raise InvalidData(f"{failed}FUNCTIONALITY_NOT_ENABLED: {message}")
         if has_compound(plan.node):

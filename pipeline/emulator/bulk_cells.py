@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pipeline.emulator.soql.plan import Leaf, Node
+from pipeline.emulator.soql.plan import Choice, Leaf, Node
 from pipeline.emulator.soql.run import show_leaf
 from pipeline.emulator.store import Row
 
@@ -31,7 +31,7 @@ def _leaves(node: Node, above: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...
     for entry in node.entries:
         if isinstance(entry, Leaf):
             yield (*above, entry.key), entry
-        else:
+        elif not isinstance(entry, Choice):
             yield from _leaves(entry[1], (*above, entry[0]))
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.emulator.schema import NUMBER_TYPES, Field, Schema, SObject
+from pipeline.emulator.soql.functions import aggregates
 
 Json = dict[str, Any]
 
@@ -74,7 +75,7 @@ def describe(schema: Schema, one: SObject, root: str, base_url: str) -> Json:
         "sobjectDescribeOption": "FULL",
         "supportedScopes": [
             {"label": f"All {one.label_plural.lower()}", "name": "everything"},
-            {"label": f"My {one.label_plural.lower()}", "name": "mine"},
+            *([{"label": f"My {one.label_plural.lower()}", "name": "mine"}] if "OwnerId" in one.fields else []),
         ],
         "triggerable": True,
         "undeletable": one.undeletable,
@@ -127,7 +128,7 @@ def describe_field(field: Field) -> Json:
     """Return the describe of a field, with every key a server sends."""
     several = len(field.reference_to) > 1
     return {
-        "aggregatable": field.type not in {"boolean", "address", "location"} and field.filterable,
+        "aggregatable": bool(aggregates(field)),
         "aiPredictionField": False,
         "autoNumber": field.auto_number,
         "byteLength": field.byte_length,

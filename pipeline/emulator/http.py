@@ -150,8 +150,12 @@ def split_path(path: str) -> tuple[str, ...]:
 
 
 def parse_query(query: str) -> dict[str, str]:
-    """Return query parameters; of a repeated one the last counts."""
-    return dict(parse_qsl(query, keep_blank_values=True))
+    """Return query parameters; of a repeated one the last counts, but a search may name several objects so."""
+    pairs = parse_qsl(query, keep_blank_values=True)
+    given = dict(pairs)
+    if "sobject" in given:
+        given["sobject"] = ",".join(value for name, value in pairs if name == "sobject")
+    return given
 
 
 def split_url(url: str) -> tuple[tuple[str, ...], dict[str, str]]:

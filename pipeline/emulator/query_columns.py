@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pipeline.emulator import errors
 from pipeline.emulator.errors import Json
 from pipeline.emulator.schema import NUMBER_TYPES, Field, SObject
-from pipeline.emulator.soql.parse import Expression, Function, Path, Query, parse
-from pipeline.emulator.soql.plan import Leaf, Node, Plan
+from pipeline.emulator.soql.parse import parse
+from pipeline.emulator.soql.plan import Choice, Leaf, Node, Plan
+from pipeline.emulator.soql.tree import Function, Path, Query, Selected, Value
 
 _APEX_TYPES = {"id": "Id", "reference": "Id", "boolean": "Boolean", "int": "Integer", "date": "Date"}
 _APEX_TYPES |= {"datetime": "Datetime", "address": "Address", "location": "Location"}
@@ -33,7 +35,7 @@ def columns(plan: Plan, text: str) -> Json:
     return {
         "columnMetadata": shown,
         "entityName": plan.one.name,
-        "groupBy": bool(plan.tail.startswith(" GROUP BY")),
+        "groupBy": bool(parse(text).group),
         "idSelected": any(column["columnName"] == "Id" for column in shown),
         "keyPrefix": plan.one.key_prefix,
     }
@@ -41,29 +43,35 @@ def columns(plan: Plan, text: str) -> Json:
 
 def _of_node(node: Node | None) -> list[Json]:
     assert node is not None
-    return [
-        _column(entry.key, entry.field) if isinstance(entry, Leaf) else _column(entry[0], joined=_of_node(entry[1]))
-        for entry in node.entries
-    ]
+    shown = []
+    for entry in node.entries:
+        if isinstance(entry, Leaf):
+            shown.append(_column(entry.key, entry.field))
+        elif isinstance(entry, Choice):
+            raise errors.not_covered("columns of a query with TYPEOF")
+        else:
+            shown.append(_column(entry[0], joined=_of_node(entry[1])))
+    return shown
 
 
 def _of_groups(plan: Plan, query: Query) -> list[Json]:
     if plan.counts:
         return [_column("expr0", display="count()", aggregate=True, number=True)]
     shown = []
-    expressions = [item.expression for item in query.selected if not isinstance(item, Query)]
-    for (key, field), expression in zip(plan.groups, expressions, strict=True):
+    expressions = [item.expression for item in query.selected if isinstance(item, Selected)]
+    for group, expression in zip(plan.groups, expressions, strict=True):
         if isinstance(expression, Function):
-            shown.append(_column(key, display=_written(expression), aggregate=True, number=field is None))
+            is_number = group.field.type in NUMBER_TYPES
+            shown.append(_column(group.key, display=_written(expression), aggregate=True, number=is_number))
         else:
-            shown.append(_column(key, field))
+            shown.append(_column(group.key, group.field))
     return shown
 
 
-def _written(expression: Expression) -> str:
-    if isinstance(expression, Path):
-        return ".".join(expression.names)
-    return f"{expression.name.lower()}({', '.join(map(_written, expression.arguments))})"
+def _written(expression: Path | Function | Value) -> str:
+    if isinstance(expression, Function):
+        return f"{expression.name.lower()}({', '.join(map(_written, expression.arguments))})"
+    return str(expression)
 
 
 def _column(

@@ -24,6 +24,7 @@ from pipeline.emulator.http import Call, Reply
 from pipeline.emulator.org import Org
 from pipeline.emulator.rest_rows import Rows
 from pipeline.emulator.router import Router
+from pipeline.emulator.soql.compile import Asker
 from pipeline.emulator.writes import Options
 
 _CSV = "text/csv"
@@ -186,8 +187,9 @@ class BulkJobs:
         if terms.get("contentType", "CSV") != "CSV":
             raise errors.refuse(400, "INVALIDCONTENTTYPE", "contentType must be CSV")
         text = str(terms.get("query") or "")
-        plan = self.org.queries.plan(text, deleted=terms["operation"] == "queryAll")
-        if plan.node is None or plan.children or plan.offset:
+        asker = Asker(call.user_id, call.number)
+        plan = self.org.queries.plan(text, deleted=terms["operation"] == "queryAll", asker=asker)
+        if plan.node is None or plan.children or plan.one_page or plan.chooses:
             message = "Aggregate Relationships, OFFSET and GROUP BY are not supported in a Bulk V2 Query"
             raise errors.refuse(400, "API_ERROR", message)
         if has_compound(plan.node):

@@ -27,6 +27,7 @@ from pipeline.emulator.rest_graph import Graphs
 from pipeline.emulator.rest_layouts import Layouts
 from pipeline.emulator.rest_query import Reading
 from pipeline.emulator.rest_rows import Rows
+from pipeline.emulator.rest_search import Searching
 from pipeline.emulator.rest_users import Passwords
 from pipeline.emulator.router import Router
 from pipeline.emulator.schema import Schema, standard_objects
@@ -61,6 +62,7 @@ class Application:
         Collections(org, rows, router)
         Graphs(Composites(org, rows, router), router)
         Reading(org, router)
+        Searching(org, router)
         BulkJobs(org, rows, router)
         Tooling(org, router)
         self.gate = Gate(org, rows, router, latency_ms=latency_ms)

@@ -20,6 +20,7 @@ from pipeline.emulator.rest_collections import MOST_CHUNKS, MOST_RECORDS, MOST_R
 from pipeline.emulator.rest_rows import Rows
 from pipeline.emulator.schema import SObject
 from pipeline.emulator.soap_records import described, described_global, error_elements, query_result, record
+from pipeline.emulator.soql.compile import Asker
 from pipeline.emulator.soql.run import PAGE, SMALLEST_PAGE
 from pipeline.emulator.values import datetime_text
 from pipeline.emulator.writes import Options, Outcome
@@ -216,7 +217,9 @@ class Partner:
         wanted = text_of(find(root, "batchSize"))
         page = min(max(int(wanted), SMALLEST_PAGE), PAGE) if wanted.isdigit() else _PAGE
         text = text_of(find(asked, "queryString"))
-        found = self.org.queries.query(text, f"/services/data/v{call.version}", deleted=deleted, page=page)
+        asker = Asker(call.user_id, call.number)
+        path = f"/services/data/v{call.version}"
+        found = self.org.queries.query(text, path, deleted=deleted, page=page, asker=asker)
         return query_result("result", found)
 
     def _query_more(self, call: Call, root: ET.Element, asked: ET.Element) -> Raw:

@@ -17,8 +17,10 @@ from pipeline.emulator.org import Org
 from pipeline.emulator.query_columns import columns
 from pipeline.emulator.router import Router
 from pipeline.emulator.schema import Schema, SObject
-from pipeline.emulator.soql.parse import QueryError, parse
+from pipeline.emulator.soql.compile import Asker
+from pipeline.emulator.soql.parse import parse
 from pipeline.emulator.soql.run import Queries
+from pipeline.emulator.soql.tree import QueryError
 from pipeline.emulator.store import Store
 from pipeline.emulator.values import Stored, datetime_text
 
@@ -108,7 +110,8 @@ class Tooling:
         queries = self._queries_of(text)
         if "columns" in call.query:
             return Reply(200, columns(queries.plan(text, deleted=deleted), text))
-        return Reply(200, queries.query(text, f"{call.root}/tooling", deleted=deleted))
+        asker = Asker("", call.number)
+        return Reply(200, queries.query(text, f"{call.root}/tooling", deleted=deleted, asker=asker))
 
     def _queries_of(self, text: str) -> Queries:
         """Return what answers a query; raise ApiError for an object that is not covered."""
