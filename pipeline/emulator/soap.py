@@ -14,6 +14,7 @@ from pipeline.emulator.auth import ORG_ID, Auth, LoginError, User
 from pipeline.emulator.errors import ApiError
 from pipeline.emulator.http import Call, Reply
 from pipeline.emulator.limits import Limits
+from pipeline.emulator.schema import Schema
 from pipeline.emulator.soap_partner import Partner, fault_kind
 from pipeline.emulator.xml_form import InvalidXml, Raw, element, elements, find, local, parse, text_of
 
@@ -84,10 +85,10 @@ class Soap:
         except LoginError as refused:
             return fault(refused.code, refused.message, "LoginFault")
         service = f"{call.base_url}/services/Soap/{{}}/{call.version}/{ORG_ID[:15]}"
-        return _logged_in(self._auth, user, token, kind, service)
+        return _logged_in(self._auth, self._partner.org.schema, user, token, kind, service)
 
 
-def user_info(auth: Auth, user: User) -> dict[str, str | None]:
+def user_info(auth: Auth, user: User, schema: Schema) -> dict[str, str | bool | None]:
     """Return what login() tells about a user and the org."""
     return {
         "accessibilityMode": "false",
@@ -97,9 +98,9 @@ def user_info(auth: Auth, user: User) -> dict[str, str | None]:
         "orgDefaultCurrencyIsoCode": "USD",
         "orgDefaultCurrencyLocale": "en_US",
         "orgDisallowHtmlAttachments": "false",
-        "orgHasPersonAccounts": "false",
+        "orgHasPersonAccounts": schema.options.person_accounts,
         "organizationId": ORG_ID,
-        "organizationMultiCurrency": "false",
+        "organizationMultiCurrency": any("CurrencyIsoCode" in one.fields for one in schema.objects.values()),
         "organizationName": "Emulator",
         "profileId": "00eEm0000000001IAA",
         "roleId": None,
@@ -117,7 +118,9 @@ def user_info(auth: Auth, user: User) -> dict[str, str | None]:
     }
 
 
-def _logged_in(auth: Auth, user: User, token: str, kind: str, service: str) -> Reply:
+def _logged_in(  # noqa: PLR0917  (the parts of the reply, in its own order)
+    auth: Auth, schema: Schema, user: User, token: str, kind: str, service: str
+) -> Reply:
     """Return the reply to a login; ``service`` is the address of a SOAP service with a place for its kind."""
     result = {
         "metadataServerUrl": service.format("m"),
@@ -126,7 +129,7 @@ def _logged_in(auth: Auth, user: User, token: str, kind: str, service: str) -> R
         "serverUrl": service.format(kind),
         "sessionId": token,
         "userId": user.record_id,
-        "userInfo": user_info(auth, user),
+        "userInfo": user_info(auth, user, schema),
     }
     return _reply(kind, element("loginResponse", {"result": result}))
 

@@ -95,7 +95,19 @@ def test_an_update_is_compared_with_what_the_record_has(org: OrgClient) -> None:
     assert org.patch(f"sobjects/Lead/{lead}", {"City": "Bonn"}).status_code == 204
 
 
+def test_a_query_shows_the_codes_in_the_address_as_well(org: OrgClient) -> None:
+    org.create("Lead", **LEAD, CountryCode="US", StateCode="TX")
+    (row,) = org.records("SELECT Address FROM Lead WHERE CountryCode = 'US'")
+    assert (row["Address"]["countryCode"], row["Address"]["stateCode"]) == ("US", "TX")
+
+
 # Person accounts.
+
+
+def test_a_login_says_that_the_org_has_them(org: OrgClient) -> None:
+    told = org.soap_login("admin@example.com", "passwordtoken").text
+    assert "<orgHasPersonAccounts>true</orgHasPersonAccounts>" in told
+    assert "<organizationMultiCurrency>true</organizationMultiCurrency>" in told
 
 
 def test_a_person_account_has_a_last_name_and_no_name_to_write(org: OrgClient) -> None:
