@@ -199,7 +199,7 @@ def compared(here: Path, there: Path, requests: int, rounds: int) -> dict[str, d
         folder = (here, there, there, here)[number % 4]
         found[folder].append(run(folder, requests))
     this, other = (
-        {name: statistics.median(one[name] for one in found[folder]) for name in found[folder][0]}
+        {name: round(statistics.median(one[name] for one in found[folder]), 1) for name in found[folder][0]}
         for folder in (here, there)
     )
     return {"this": this, "other": other, "ratio": {name: round(this[name] / other[name], 3) for name in this}}
