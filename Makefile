@@ -32,6 +32,9 @@ conformance: install  ## hold the local org against simple-salesforce and jsforc
 	@cd $(JSFORCE) && npm install --no-package-lock --no-audit --no-fund --loglevel=error
 	@PIPELINE=$(CURDIR)/$(BIN)/pipeline node $(JSFORCE)/main.mjs
 
+clients: install  ## run ten Salesforce clients against the local org and write docs/emulator.md (installs them; needs npm, the network)
+	@$(BIN)/python -m tests.clients
+
 chaos: install  ## 20,000 events while workers are killed, Redis is restarted and the org fails; SEED=n repeats a run
 	@$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED))
 
@@ -71,6 +74,6 @@ reference: install  ## write the commands' help into docs/commands.md
 	@$(BIN)/python -m pipeline.cli.reference
 
 clean:  ## remove .venv and caches
-	rm -rf $(VENV) $(VENV)-audit site .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-audit .clients site .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-.PHONY: help install screenshots demo test fuzz bench conformance test-rabbitmq producers chaos hostile docs lint audit format reference clean
+.PHONY: help install screenshots demo test fuzz bench conformance clients test-rabbitmq producers chaos hostile docs lint audit format reference clean

@@ -2,7 +2,11 @@
 
 The server runs in a process of its own, kept on one core where the system allows that; the client, plain sockets that
 are kept open, runs on another. Prints one JSON object: single-record creates per second, records per second in
-collections of 200, queries by e-mail per second, and the server's memory before and after the requests, in MB.
+collections of 200, queries by e-mail per second, the milliseconds of a query that filters 100,000 leads by a field
+without an index, and the server's memory before and after the requests, in MB.
+
+`--against FOLDER` compares with another checkout, whose `.venv` has it installed: the two are measured in turn
+(`--rounds`, three of each), and the medians and their ratios are printed.
 """
 
 from __future__ import annotations
@@ -11,6 +15,7 @@ import argparse
 import http.client
 import json
 import os
+import statistics
 import subprocess
 import sys
 import threading
@@ -21,6 +26,9 @@ from urllib.parse import quote, urlencode, urlsplit
 
 CONNECTIONS = 4
 COLLECTION = 200
+# What a filter without an index is asked of, and how often each filter is asked.
+SCANNED, SCANS = 100_000, 5
+FILTERS = ("LastName LIKE '%on 777%'", "City != 'London'", "NumberOfEmployees > 998", "FirstName < 'ada'")
 # The memory of a process is looked at after this many requests, when its caches are warm.
 WARM_REQUESTS = 2_000
 
@@ -80,11 +88,11 @@ def creates(count: int) -> list[Request]:
     return [("POST", "/services/data/v66.0/sobjects/Lead", json.dumps(lead(n)).encode()) for n in range(count)]
 
 
-def collections(count: int) -> list[Request]:
-    """Return collection creates that hold ``count`` records together."""
+def collections(count: int, first: int = 0) -> list[Request]:
+    """Return collection creates that hold ``count`` records together, the first of that number."""
     bodies = (
         {"records": [{"attributes": {"type": "Lead"}, **lead(n)} for n in range(start, start + COLLECTION)]}
-        for start in range(0, count, COLLECTION)
+        for start in range(first, first + count, COLLECTION)
     )
     return [("POST", "/services/data/v66.0/composite/sobjects", json.dumps(body).encode()) for body in bodies]
 
@@ -93,6 +101,12 @@ def lookups(count: int) -> list[Request]:
     """Return queries for one e-mail address each."""
     texts = (f"SELECT Id, Email FROM Lead WHERE Email = 'ada{n}@example.com'" for n in range(count))
     return [("GET", f"/services/data/v66.0/query?q={quote(text)}", b"") for text in texts]
+
+
+def scans() -> list[Request]:
+    """Return queries that no index helps."""
+    texts = (f"SELECT COUNT() FROM Lead WHERE {condition}" for condition in FILTERS)
+    return [("GET", f"/services/data/v66.0/query?q={quote(text)}", b"") for text in texts] * SCANS
 
 
 def memory_mb(pid: int) -> float:
@@ -113,6 +127,9 @@ def measure(url: str, pid: int, requests: int) -> dict[str, float]:
     rate("creates_per_s", creates(few), few)
     rate("collection_records_per_s", collections(few * 4), few * 4)
     rate("queries_per_s", lookups(few), few)
+    client.send(collections(SCANNED - few * 5, few * 4))
+    work = scans()
+    figures["unindexed_query_ms"] = round(client.send(work) / len(work) * 1000, 1)
     post(url, "/_emulator/reset")
     # Updates of one record and reads of it leave no more records behind, so memory that grows would be a leak.
     client.send(creates(1))
@@ -159,20 +176,47 @@ def on_core(core: int) -> Callable[[], None] | None:
     return lambda: os.sched_setaffinity(0, chosen)
 
 
-def main() -> None:
-    """Start the server, measure, print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--requests", type=int, default=100_000, help="requests over which memory must stay flat")
-    arguments = parser.parse_args()
-    command = [sys.executable, "-m", "pipeline.cli.emulator", "--daily-limit", "100000000"]
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, preexec_fn=on_core(0))  # noqa: PLW1509 - no threads yet
+def run(folder: Path, requests: int) -> dict[str, float]:
+    """Start the server of a checkout, measure it and stop it."""
+    own = folder / ".venv" / "bin" / "python"
+    python = str(own) if own.exists() else sys.executable
+    command = [python, "-m", "pipeline.cli.emulator", "--daily-limit", "100000000"]
+    server = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True, preexec_fn=on_core(0))  # noqa: PLW1509 - no threads yet
     try:
         assert server.stdout is not None
         url = server.stdout.readline().split()[-1]
-        print(json.dumps(measure(url, server.pid, arguments.requests)))
+        return measure(url, server.pid, requests)
     finally:
         server.terminate()
         server.wait()
+
+
+def compared(here: Path, there: Path, requests: int, rounds: int) -> dict[str, dict[str, float]]:
+    """Measure two checkouts in turn, and return the medians and what this one's are of the other's."""
+    found: dict[Path, list[dict[str, float]]] = {here: [], there: []}
+    for number in range(rounds * 2):
+        # A B B A: what grows slower over time does so for both.
+        folder = (here, there, there, here)[number % 4]
+        found[folder].append(run(folder, requests))
+    this, other = (
+        {name: round(statistics.median(one[name] for one in found[folder]), 1) for name in found[folder][0]}
+        for folder in (here, there)
+    )
+    return {"this": this, "other": other, "ratio": {name: round(this[name] / other[name], 3) for name in this}}
+
+
+def main() -> None:
+    """Measure, print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--requests", type=int, default=100_000, help="requests over which memory must stay flat")
+    parser.add_argument("--against", type=Path, help="the folder of another checkout, which is measured in turn")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each of the two is measured")
+    arguments = parser.parse_args()
+    here = Path(__file__).resolve().parents[1]
+    if arguments.against is None:
+        print(json.dumps(run(here, arguments.requests)))
+    else:
+        print(json.dumps(compared(here, arguments.against.resolve(), arguments.requests, arguments.rounds)))
 
 
 if __name__ == "__main__":

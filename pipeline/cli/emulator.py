@@ -12,14 +12,15 @@ from pipeline.errors import ConfigurationError
 @click.command(
     epilog="""\b
 Covered                                              Not covered
-  login by SOAP and OAuth, sessions                  the web flows, SAML
+  login by SOAP and OAuth, the web server flow       the device flow, SAML
   describe, rows, upsert, collections                blobs, the content of layouts
-  composite, batch, tree                             composite graph
-  SOQL, queryAll, search                             TYPEOF, relevance
-  Bulk API 2.0, ingest and query                     Bulk API 1.0
+  composite, batch, tree, graph                      binary parts of a batch
+  SOQL, queryAll, search                             relevance
+  Bulk API 2.0 and 1.0, ingest and query             PK chunking
+  the partner API by SOAP                            its other calls
   validation on write, duplicate rules               Apex, flows, sharing, formulas
   limits, faults on request                          governor limits, storage
-  the objects of sales, your own by --org            Tooling, Metadata, Streaming
+  the objects of sales, your own by --org            Metadata, Streaming
 
 \b
 Example:
@@ -38,9 +39,25 @@ Example:
     type=click.Path(exists=True, dir_okay=False),
     help="YAML file with custom objects and fields, users and records.",
 )
+@click.option("--tls", is_flag=True, help="Serve https, with a certificate for *.salesforce.com and localhost.")
+@click.option(
+    "--ca-file",
+    type=click.Path(dir_okay=False, writable=True),
+    default="emulator-ca.pem",
+    show_default=True,
+    help="Where --tls writes the certificate of the authority that clients must trust.",
+)
 @click.option("--file", "path", type=click.Path(dir_okay=False), help="SQLite file to keep the org in; else in memory.")
 def emulator(
-    *, host: str, port: int, latency_ms: float, daily_limit: int, org_path: str | None, path: str | None
+    *,
+    host: str,
+    port: int,
+    latency_ms: float,
+    daily_limit: int,
+    org_path: str | None,
+    tls: bool,
+    ca_file: str,
+    path: str | None,
 ) -> None:
     """Run a local Salesforce org until interrupted.
 
@@ -68,6 +85,7 @@ def emulator(
             daily_limit=daily_limit,
             org_path=org_path,
             path=path,
+            authority_file=ca_file if tls else None,
             ready=lambda url: click.echo(f"emulator listening on {url}"),
         )
     except InvalidSeed as problem:

@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import hmac
+import math
 import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
-import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 ORG_ID = "00DEm0000000001MAA"
 # The stock session policy: two hours without a call (SOAP API guide, sessionSecondsValid).
 SESSION_S = 7200.0
-# Salesforce bounds how far in the future an assertion may expire; clocks may differ a little.
-_LEEWAY_S = 60
 # Tokens that are kept at once; the least recently used one goes first.
 _MOST_SESSIONS = 10_000
-_AUDIENCES = ("https://login.salesforce.com", "https://test.salesforce.com")
-_COMMON_HOSTS = ("login.salesforce.com", "test.salesforce.com")
 
 
 class OAuthError(Exception):
@@ -67,15 +61,20 @@ class ConnectedApp:
     run_as: str
     public_key: str | None = None
     private_key: str | None = None
+    # Where the web server flow may lead back to; the addresses must be equal, letter by letter.
+    callbacks: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
 class Session:
-    """A token's user and when it ends; every call sets the idle timer again."""
+    """A token's user and when it ends; every call sets an access token's idle timer again."""
 
     user: User
     expires_at: float
     scope: str = "api"
+    client_id: str = ""
+    began_at: float = 0.0
+    kind: str = "access_token"
 
 
 @dataclass
@@ -87,7 +86,9 @@ class Auth:
     users: dict[str, User] = field(default_factory=dict)
     apps: dict[str, ConnectedApp] = field(default_factory=dict)
     _sessions: dict[str, Session] = field(default_factory=dict)
-    _refresh_tokens: dict[str, User] = field(default_factory=dict)
+    _refresh_tokens: dict[str, Session] = field(default_factory=dict)
+    # What `aud` of a JWT bearer assertion may be; None for the login hosts and the host that was asked.
+    jwt_audiences: tuple[str, ...] | None = None
 
     def add_user(self, user: User) -> None:
         """Let a user log in; usernames are compared without case."""
@@ -99,15 +100,15 @@ class Auth:
 
     # Sessions.
 
-    def open_session(self, user: User) -> str:
-        """Return a new token of a user."""
+    def open_session(self, user: User, *, scope: str = "api", client_id: str = "") -> str:
+        """Return a new token of a user; ``client_id`` is the connected app's consumer key, if one asked."""
         now = self.clock()
         if len(self._sessions) >= _MOST_SESSIONS:
             ended = [token for token, session in self._sessions.items() if session.expires_at <= now]
             for token in ended or [next(iter(self._sessions))]:
                 del self._sessions[token]
         token = f"{ORG_ID[:15]}!{secrets.token_urlsafe(72).replace('-', '.')}"
-        self._sessions[token] = Session(user, now + self.session_s)
+        self._sessions[token] = Session(user, now + self.session_s, scope, client_id, now)
         return token
 
     def session(self, token: str) -> Session | None:
@@ -122,10 +123,27 @@ class Auth:
         session.expires_at = now + self.session_s
         return session
 
-    def kill(self, token: str) -> None:
-        """End a session, or forget a refresh token."""
-        self._sessions.pop(token, None)
-        self._refresh_tokens.pop(token, None)
+    def open_refresh(self, user: User, *, scope: str, client_id: str) -> str:
+        """Return a new refresh token of a user for a connected app."""
+        token = secrets.token_urlsafe(48)
+        self._refresh_tokens[token] = Session(user, math.inf, scope, client_id, self.clock(), "refresh_token")
+        while len(self._refresh_tokens) > _MOST_SESSIONS:
+            del self._refresh_tokens[next(iter(self._refresh_tokens))]
+        return token
+
+    def refresh(self, token: str) -> Session | None:
+        """Return what a refresh token stands for; None when there is no such token."""
+        return self._refresh_tokens.get(token)
+
+    def look_at(self, token: str) -> Session | None:
+        """Return what a token of either kind stands for, without using it; None when it is no good."""
+        session = self._sessions.get(token) or self._refresh_tokens.get(token)
+        return session if session is not None and session.expires_at > self.clock() else None
+
+    def kill(self, token: str) -> bool:
+        """End a session, or forget a refresh token; say whether there was one."""
+        ended = self._sessions.pop(token, None) or self._refresh_tokens.pop(token, None)
+        return ended is not None
 
     def kill_all(self) -> None:
         """End every session."""
@@ -147,59 +165,31 @@ class Auth:
                 " to log in. To get your new security token, log in to Salesforce. From your personal settings, enter"
                 " Reset My Security Token in the Quick Find box, then select Reset My Security Token.",
             )
-        if not self._password_fits(user, password):
+        if not self.password_fits(user, password):
             raise LoginError("INVALID_LOGIN", message)
         return user, self.open_session(user)
 
+    def web_login(self, username: str, password: str) -> User:
+        """Check what was typed into the login page, which asks for no security token; raise LoginError."""
+        user = self.users.get(username.strip().lower())
+        if user is None or not user.is_active or not _same(password, user.password):
+            message = "Please check your username and password. If you still can't log in, contact your administrator."
+            raise LoginError("INVALID_LOGIN", message)
+        return user
+
     @staticmethod
-    def _password_fits(user: User, password: str) -> bool:
+    def password_fits(user: User, password: str) -> bool:
+        """Whether a password is the user's, with the security token behind it where one is needed."""
         with_token = _same(password, user.password + user.security_token)
         return with_token or (not user.needs_token and _same(password, user.password))
 
-    # OAuth.
+    # Connected apps.
 
-    def token_reply(self, form: Mapping[str, str], basic: str | None, host: str, base_url: str) -> dict[str, Any]:
-        """Answer a token request; ``basic`` is the Authorization header, ``host`` the one the client named."""
-        grant = form.get("grant_type", "")
-        flows: dict[str, Callable[[Mapping[str, str], str | None, str], User]] = {
-            "password": self._password_grant,
-            "refresh_token": self._refresh_grant,
-            "client_credentials": self._client_credentials_grant,
-            "urn:ietf:params:oauth:grant-type:jwt-bearer": self._jwt_grant,
-        }
-        if not grant:
-            raise OAuthError("invalid_request", "missing required parameter: grant_type")
-        if grant not in flows:
-            raise OAuthError("unsupported_grant_type", "grant type not supported")
-        user = flows[grant](form, basic, host)
-        if not user.is_active:
-            raise OAuthError("invalid_grant", "inactive user")
-        token = self.open_session(user)
-        issued_at = str(int(self.clock() * 1000))
-        identity = f"{base_url}/id/{ORG_ID}/{user.record_id}"
-        reply = {
-            "access_token": token,
-            "instance_url": base_url,
-            "id": identity,
-            "token_type": "Bearer",
-            "issued_at": issued_at,
-            "signature": self._signature(form, identity, issued_at),
-        }
-        if grant == "password":
-            refresh = secrets.token_urlsafe(48)
-            self._refresh_tokens[refresh] = user
-            while len(self._refresh_tokens) > _MOST_SESSIONS:
-                del self._refresh_tokens[next(iter(self._refresh_tokens))]
-            return reply | {"refresh_token": refresh}
-        return reply | {"scope": "api"}
+    def app_of(self, form: Mapping[str, str], basic: str | None, *, secret_optional: bool = False) -> ConnectedApp:
+        """Return the connected app that a request comes from; ``basic`` is its Authorization header.
 
-    def _signature(self, form: Mapping[str, str], identity: str, issued_at: str) -> str:
-        app = self.apps.get(form.get("client_id", ""))
-        secret = app.consumer_secret if app else ""
-        digest = hmac.new(secret.encode(), (identity + issued_at).encode(), hashlib.sha256).digest()
-        return base64.b64encode(digest).decode()
-
-    def _app(self, form: Mapping[str, str], basic: str | None, *, secret_optional: bool = False) -> ConnectedApp:
+        Raises OAuthError.
+        """
         key, secret = form.get("client_id"), form.get("client_secret")
         if basic and basic.lower().startswith("basic "):
             try:
@@ -216,61 +206,6 @@ class Auth:
         if secret is None or not _same(secret, app.consumer_secret):
             raise OAuthError("invalid_client", "invalid client credentials")
         return app
-
-    def _password_grant(self, form: Mapping[str, str], basic: str | None, host: str) -> User:
-        del host
-        self._app(form, basic)
-        user = self.users.get(form.get("username", "").strip().lower())
-        if user is None or not self._password_fits(user, form.get("password", "")):
-            raise OAuthError("invalid_grant", "authentication failure")
-        return user
-
-    def _refresh_grant(self, form: Mapping[str, str], basic: str | None, host: str) -> User:
-        del host
-        self._app(form, basic, secret_optional=True)
-        user = self._refresh_tokens.get(form.get("refresh_token", ""))
-        if user is None:
-            raise OAuthError("invalid_grant", "expired access/refresh token")
-        return user
-
-    def _client_credentials_grant(self, form: Mapping[str, str], basic: str | None, host: str) -> User:
-        if host in _COMMON_HOSTS:
-            raise OAuthError("invalid_grant", "request not supported on this domain")
-        user = self.users.get(self._app(form, basic).run_as.lower())
-        if user is None:
-            raise OAuthError("invalid_grant", "no client credentials user enabled")
-        return user
-
-    def _jwt_grant(self, form: Mapping[str, str], basic: str | None, host: str) -> User:
-        del basic
-        assertion = form.get("assertion", "")
-        try:
-            claims = jwt.decode(assertion, options={"verify_signature": False})
-        except jwt.PyJWTError:
-            raise OAuthError("invalid_grant", "invalid assertion") from None
-        app = self.apps.get(str(claims.get("iss")))
-        if app is None:
-            raise OAuthError("invalid_client_id", "client identifier invalid")
-        self.private_key(app)
-        try:
-            jwt.decode(
-                assertion,
-                app.public_key or "",
-                algorithms=["RS256"],
-                audience=[*_AUDIENCES, f"https://{host}", f"http://{host}"],
-                leeway=_LEEWAY_S,
-                options={"require": ["exp", "sub", "aud"]},
-            )
-        except jwt.InvalidAudienceError:
-            raise OAuthError("invalid_grant", "audience is invalid") from None
-        except jwt.ExpiredSignatureError:
-            raise OAuthError("invalid_grant", "expired authorization code") from None
-        except jwt.PyJWTError:
-            raise OAuthError("invalid_grant", "invalid assertion") from None
-        user = self.users.get(str(claims["sub"]).lower())
-        if user is None:
-            raise OAuthError("invalid_grant", "user hasn't approved this consumer")
-        return user
 
     def private_key(self, app: ConnectedApp) -> str | None:
         """Return the key that signs the app's assertions, made on first use unless a certificate was configured."""

@@ -16,16 +16,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.emulator import ids
-from pipeline.emulator.drafts import Cell, Draft, DraftReader, UnknownColumn, read_row
+from pipeline.emulator.bulk_cells import cells, header
+from pipeline.emulator.drafts import Draft, DraftReader, UnknownColumn, read_row
 from pipeline.emulator.errors import Json, RecordError
 from pipeline.emulator.schema import Field, SObject
-from pipeline.emulator.soql.plan import Leaf, Node, Plan
-from pipeline.emulator.soql.run import Queries, show_leaf
-from pipeline.emulator.store import Row, Store
+from pipeline.emulator.soql.plan import Plan
+from pipeline.emulator.soql.run import Queries
+from pipeline.emulator.store import Store
 from pipeline.emulator.values import datetime_text
 from pipeline.emulator.writes import Options, Outcome, Writer
 
 CHUNK = 200
+# Records that the server makes a batch of, and batches of both bulk APIs in 24 hours (Limits cheat sheet).
+BATCH = 10_000
+MOST_BATCHES = 15_000
 # Jobs that are kept; the oldest finished ones go first.
 _MOST_JOBS = 200
 DELIMITERS = {"COMMA": ",", "TAB": "\t", "SEMICOLON": ";", "PIPE": "|", "CARET": "^", "BACKQUOTE": "`"}
@@ -34,7 +38,7 @@ INGEST_OPERATIONS = frozenset({"insert", "update", "upsert", "delete", "hardDele
 QUERY_OPERATIONS = frozenset({"query", "queryAll"})
 FINISHED = frozenset({"JobComplete", "Failed", "Aborted"})
 # A field longer than this is refused (Bulk API 2.0 limits); Python's own bound is about the same.
-_MOST_CHARACTERS = 131_072
+MOST_CHARACTERS = 131_072
 
 
 class JobFailedError(Exception):
@@ -119,13 +123,15 @@ class Bulk:
         self._tasks: set[asyncio.Task[None]] = set()
         self.jobs: OrderedDict[str, Job] = OrderedDict()
         self.delay_s = 0.0
+        # Batches of the day, of both bulk APIs.
+        self.batches = 0
 
     def clear(self) -> None:
         """Stop and forget all jobs."""
         for task in self._tasks:
             task.cancel()
         self.jobs.clear()
-        self.delay_s = 0.0
+        self.delay_s, self.batches = 0.0, 0
 
     def add(self, kind: str, given: Json, user_id: str, version: str) -> Job:
         """Create a job from its checked description."""
@@ -188,6 +194,7 @@ class Bulk:
     async def _ingest(self, job: Job, options: Options) -> None:
         one = self._store.schema.objects[job.object]
         rows = list(_rows(job))
+        self.batches += max(1, -(-len(rows) // BATCH))
         if not rows or rows[0] == [""]:
             raise JobFailedError("InvalidBatch : The CSV has no header")
         job.header = rows[0]
@@ -206,34 +213,13 @@ class Bulk:
             if any(len(row) != len(job.header) for row in chunk):
                 job.unprocessed.rows += rows[start:]
                 raise JobFailedError("InvalidBatch : A row has more or fewer cells than the header")
-            for row, outcome in zip(chunk, self._write(job, known, cells, chunk, options), strict=True):
+            drafts = [read_row(cells, row) for row in chunk]
+            outcomes = write(self._store, self._writer, (job.operation, one, known), drafts, options)
+            for row, outcome in zip(chunk, outcomes, strict=True):
                 _file(job, row, outcome)
             job.processed += len(chunk)
             # Other requests get their turn between two chunks.
             await asyncio.sleep(0)
-
-    def _write(
-        self, job: Job, known: Field | None, cells: Sequence[Cell], chunk: Sequence[Sequence[str]], options: Options
-    ) -> list[Outcome]:
-        one = self._store.schema.objects[job.object]
-        drafts = [read_row(cells, row) for row in chunk]
-        with self._store.transaction():
-            if job.operation == "insert":
-                return self._writer.create(one, drafts, options)
-            if job.operation == "update":
-                return self._writer.update(one, drafts, options)
-            if job.operation == "upsert":
-                assert known is not None
-                return self._writer.upsert(one, known, drafts, options)
-            return [self._delete(job, one, draft, options) for draft in drafts]
-
-    def _delete(self, job: Job, one: SObject, draft: Draft, options: Options) -> Outcome:
-        try:
-            record_id = ids.canonical(draft.record_id or "")
-        except ids.NotAnId:
-            return Outcome(draft.record_id, [RecordError("MALFORMED_ID", f"malformed id {draft.record_id or ''}", ())])
-        (outcome,) = self._writer.delete(one, [record_id], options, for_good=job.operation == "hardDelete")
-        return outcome
 
     # Queries.
 
@@ -250,9 +236,37 @@ class Bulk:
         assert job.plan is not None
         assert job.plan.node is not None
         rows = self._queries.rows_by_id(job.plan, job.found[start : start + count])
-        leaves = list(_leaves(job.plan.node, ()))
-        header = [".".join(names) for names, _ in leaves]
-        return write_csv(job, [header, *([_cell_text(leaf, row) for _, leaf in leaves] for row in rows)]), len(rows)
+        node = job.plan.node
+        return write_csv(job, [header(node), *(cells(node, row) for row in rows)]), len(rows)
+
+
+def write(
+    store: Store,
+    writer: Writer,
+    what: tuple[str, SObject, Field | None],
+    drafts: Sequence[Draft],
+    options: Options,
+) -> list[Outcome]:
+    """Write a chunk of a bulk job in one transaction; ``what`` is operation, object and the field of an upsert."""
+    operation, one, known = what
+    with store.transaction():
+        if operation == "insert":
+            return writer.create(one, drafts, options)
+        if operation == "update":
+            return writer.update(one, drafts, options)
+        if operation == "upsert":
+            assert known is not None
+            return writer.upsert(one, known, drafts, options)
+        return [_delete(writer, one, draft, options, for_good=operation == "hardDelete") for draft in drafts]
+
+
+def _delete(writer: Writer, one: SObject, draft: Draft, options: Options, *, for_good: bool) -> Outcome:
+    try:
+        record_id = ids.canonical(draft.record_id or "")
+    except ids.NotAnId:
+        return Outcome(draft.record_id, [RecordError("MALFORMED_ID", f"malformed id {draft.record_id or ''}", ())])
+    (outcome,) = writer.delete(one, [record_id], options, for_good=for_good)
+    return outcome
 
 
 def _rows(job: Job) -> Iterator[list[str]]:
@@ -264,7 +278,7 @@ def _rows(job: Job) -> Iterator[list[str]]:
         raise JobFailedError(
             f"ClientInputError : LineEnding is invalid on user data. Current LineEnding setting is {job.line_ending}"
         )
-    csv.field_size_limit(_MOST_CHARACTERS)
+    csv.field_size_limit(MOST_CHARACTERS)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=DELIMITERS[job.delimiter], strict=True)
     try:
         for row in reader:
@@ -311,20 +325,3 @@ def write_csv(job: Job, rows: Sequence[Sequence[str]], *, quoted_from: int = 0) 
     csv.writer(out, quoting=csv.QUOTE_MINIMAL, **form).writerows(rows[:quoted_from])
     csv.writer(out, quoting=csv.QUOTE_ALL, **form).writerows(rows[quoted_from:])
     return out.getvalue()
-
-
-def _leaves(node: Node, above: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Leaf]]:
-    for entry in node.entries:
-        if isinstance(entry, Leaf):
-            yield (*above, entry.key), entry
-        else:
-            yield from _leaves(entry[1], (*above, entry[0]))
-
-
-def _cell_text(leaf: Leaf, row: Row) -> str:
-    value = show_leaf(leaf, row)
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)

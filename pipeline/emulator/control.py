@@ -10,9 +10,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from pipeline.emulator import ids
 from pipeline.emulator.auth import ConnectedApp
 from pipeline.emulator.duplicates import DuplicateRule
 from pipeline.emulator.faults import InvalidRule
+from pipeline.emulator.merges import merge
 from pipeline.emulator.org import Org
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -34,6 +36,8 @@ class Control:
             Route("/_emulator/limits", self.set_limits, methods=["POST"]),
             Route("/_emulator/sessions", self.set_sessions, methods=["POST"]),
             Route("/_emulator/duplicate_rules", self.set_duplicate_rules, methods=["POST"]),
+            Route("/_emulator/maintenance", self.set_maintenance, methods=["POST"]),
+            Route("/_emulator/merge", self.merge, methods=["POST"]),
             Route("/_emulator/jwt_key", self.jwt_key, methods=["GET"]),
             Route("/_emulator/reset", self.reset, methods=["POST"]),
         ]
@@ -137,6 +141,29 @@ class Control:
         return JSONResponse(
             [{"object": rule.object, "fields": list(rule.fields), "blocks": rule.blocks} for rule in rules]
         )
+
+    async def set_maintenance(self, request: Request) -> Response:
+        """Let the org only be read, or end that: ``{"read_only": true}``."""
+        given = await _json(request)
+        if not isinstance(given, dict) or not isinstance(given.get("read_only"), bool):
+            return JSONResponse({"error": "an object with read_only, true or false, is needed"}, 400)
+        self.org.writer.read_only = given["read_only"]
+        return JSONResponse({"read_only": self.org.writer.read_only})
+
+    async def merge(self, request: Request) -> Response:
+        """Merge records: ``{"object", "master", "losers": [...]}``, as a user of the org would."""
+        given = await _json(request)
+        try:
+            one = self.org.schema.get(str(given["object"]))
+            master, *losers = map(ids.canonical, (given["master"], *given["losers"]))
+        except (KeyError, TypeError, ids.NotAnId):
+            return JSONResponse({"error": "an object with object, master and losers, which are Ids, is needed"}, 400)
+        if one is None:
+            return JSONResponse({"error": f"no object {given['object']}"}, 404)
+        problems = merge(self.org.store, one, master, losers, self.org.clock())
+        if problems:
+            return JSONResponse({"error": f"{problems[0].code}: {problems[0].message}"}, 400)
+        return JSONResponse({"master": master, "losers": losers})
 
     async def jwt_key(self, request: Request) -> Response:
         """Return the private key that signs assertions of a connected app (``?client_id=``, the default one's)."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Sequence
 from typing import Any
 
 from pipeline.emulator.schema import NUMBER_TYPES, Field, Schema, SObject
+from pipeline.emulator.soql.functions import aggregates
 
 Json = dict[str, Any]
 
@@ -62,16 +65,8 @@ def describe(schema: Schema, one: SObject, root: str, base_url: str) -> Json:
         "networkScopeFieldName": None,
         "queryable": one.queryable,
         "recordTypeInfos": [
-            {
-                "active": True,
-                "available": True,
-                "defaultRecordTypeMapping": True,
-                "developerName": "Master",
-                "master": True,
-                "name": "Master",
-                "recordTypeId": MASTER_RECORD_TYPE,
-                "urls": {"layout": f"{path}/describe/layouts/{MASTER_RECORD_TYPE}"},
-            }
+            {**info, "urls": {"layout": f"{path}/describe/layouts/{info['recordTypeId']}"}}
+            for info in record_type_infos(schema, one)
         ],
         "replicateable": True,
         "retrieveable": one.retrieveable,
@@ -80,7 +75,7 @@ def describe(schema: Schema, one: SObject, root: str, base_url: str) -> Json:
         "sobjectDescribeOption": "FULL",
         "supportedScopes": [
             {"label": f"All {one.label_plural.lower()}", "name": "everything"},
-            {"label": f"My {one.label_plural.lower()}", "name": "mine"},
+            *([{"label": f"My {one.label_plural.lower()}", "name": "mine"}] if "OwnerId" in one.fields else []),
         ],
         "triggerable": True,
         "undeletable": one.undeletable,
@@ -101,11 +96,39 @@ def describe(schema: Schema, one: SObject, root: str, base_url: str) -> Json:
     }
 
 
+def record_type_infos(schema: Schema, one: SObject) -> list[Json]:
+    """Return an object's record types as describes and layouts list them; the master one comes last."""
+    own = schema.options.record_types_of(one.name)
+    infos: list[Json] = [
+        {
+            "active": known.is_active,
+            "available": known.is_active,
+            "defaultRecordTypeMapping": known.is_default,
+            "developerName": known.developer_name,
+            "master": False,
+            "name": known.name,
+            "recordTypeId": known.record_id,
+        }
+        for known in own
+    ]
+    master = {"active": True, "available": True, "developerName": "Master", "master": True, "name": "Master"}
+    has_default = any(known.is_default for known in own)
+    return [*infos, {**master, "defaultRecordTypeMapping": not has_default, "recordTypeId": MASTER_RECORD_TYPE}]
+
+
+def _bits(places: Sequence[int]) -> str:
+    """Return which controlling values a value is valid for: a bit for each, the first one highest, in base64."""
+    field = bytearray(max(places, default=0) // 8 + 1)
+    for place in places:
+        field[place // 8] |= 0x80 >> place % 8
+    return base64.b64encode(field).decode()
+
+
 def describe_field(field: Field) -> Json:
     """Return the describe of a field, with every key a server sends."""
     several = len(field.reference_to) > 1
     return {
-        "aggregatable": field.type not in {"boolean", "address", "location"} and field.filterable,
+        "aggregatable": bool(aggregates(field)),
         "aiPredictionField": False,
         "autoNumber": field.auto_number,
         "byteLength": field.byte_length,
@@ -114,25 +137,25 @@ def describe_field(field: Field) -> Json:
         "cascadeDelete": False,
         "caseSensitive": field.case_sensitive,
         "compoundFieldName": field.compound_field_name,
-        "controllerName": None,
+        "controllerName": field.controller_name,
         "createable": field.createable,
         "custom": field.custom,
         "defaultValue": field.default_value,
         "defaultValueFormula": None,
         "defaultedOnCreate": field.defaulted_on_create,
-        "dependentPicklist": False,
+        "dependentPicklist": field.controller_name is not None,
         "deprecatedAndHidden": False,
         "digits": field.digits,
         "displayLocationInDecimal": False,
-        "encrypted": False,
+        "encrypted": field.encrypted,
         "externalId": field.external_id,
-        "extraTypeInfo": None,
+        "extraTypeInfo": "richtextarea" if field.html_formatted and field.type == "textarea" else None,
         "filterable": field.filterable,
         "filteredLookupInfo": None,
         "formulaTreatNullNumberAsZero": False,
         "groupable": field.groupable,
         "highScaleNumber": False,
-        "htmlFormatted": False,
+        "htmlFormatted": field.html_formatted,
         "idLookup": field.id_lookup,
         "inlineHelpText": None,
         "label": field.label,
@@ -148,8 +171,8 @@ def describe_field(field: Field) -> Json:
             {
                 "active": True,
                 "defaultValue": value == field.default_value,
-                "label": value,
-                "validFor": None,
+                "label": field.picklist_labels.get(value, value),
+                "validFor": _bits(field.valid_for[value]) if value in field.valid_for else None,
                 "value": value,
             }
             for value in field.picklist_values

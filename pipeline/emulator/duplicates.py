@@ -46,7 +46,8 @@ class DuplicateRules:
                     continue
                 found = self._matches(store, one, draft, rule)
                 if found:
-                    detail = {"duplicateResult": _result(rule, one, found, allow_save=not rule.blocks)}
+                    fields = _fields(store, one, found) if options.shows_duplicates else {}
+                    detail = {"duplicateResult": _result(rule, one, found, fields)}
                     draft.problems.append(RecordError("DUPLICATES_DETECTED", "Use one of these records?", (), detail))
 
     @staticmethod
@@ -61,7 +62,22 @@ class DuplicateRules:
         return [record_id for record_id in found if tuple(fold(value) for value in rows[record_id]) == wanted]
 
 
-def _result(rule: DuplicateRule, one: SObject, found: list[str], *, allow_save: bool) -> Json:
+def _fields(store: Store, one: SObject, found: list[str]) -> dict[str, Json]:
+    """Return the fields of records that are not null, as ``includeRecordDetails`` asks for them."""
+    names = [known.name for known in one.stored if known.name != "Id"]
+    switches = {known.name for known in one.stored if known.type == "boolean"}
+    rows = store.rows(one, names, found)
+    return {
+        record_id: {
+            name: bool(value) if name in switches else value
+            for name, value in zip(names, row, strict=True)
+            if value is not None
+        }
+        for record_id, row in rows.items()
+    }
+
+
+def _result(rule: DuplicateRule, one: SObject, found: list[str], fields: dict[str, Json]) -> Json:
     """Return the duplicateResult object (REST API guide: Sforce-Duplicate-Rule-Header; DuplicateResult)."""
     records = [
         {
@@ -71,6 +87,7 @@ def _result(rule: DuplicateRule, one: SObject, found: list[str], *, allow_save: 
             "record": {
                 "attributes": {"type": one.name, "url": f"/services/data/v68.0/sobjects/{one.name}/{record_id}"},
                 "Id": record_id,
+                **fields.get(record_id, {}),
             },
         }
         for record_id in found
@@ -85,7 +102,7 @@ def _result(rule: DuplicateRule, one: SObject, found: list[str], *, allow_save: 
         "success": True,
     }
     return {
-        "allowSave": allow_save,
+        "allowSave": not rule.blocks,
         "duplicateRule": rule.name,
         "duplicateRuleEntityType": one.name,
         "errorMessage": "Use one of these records?",

@@ -82,6 +82,11 @@ def not_found(message: str = "The requested resource does not exist") -> ApiErro
     return refuse(404, "NOT_FOUND", message)
 
 
+def not_covered(what: str) -> ApiError:
+    """Return the refusal of what Salesforce would do and this emulator does not, so that no test passes by it."""
+    return refuse(400, "NOT_COVERED", f"not part of this emulator: {what}")
+
+
 def no_such_row(value: str) -> ApiError:
     """Return the 404 of a path whose Id or external Id names no record."""
     return not_found(f"Provided external ID field does not exist or is not accessible: {value}")
@@ -115,6 +120,13 @@ def json_invalid(message: str, line: int = 1, column: int = 1) -> ApiError:
     return refuse(400, "JSON_PARSER_ERROR", f"{message} at [line:{line}, column:{column}]")
 
 
+def only_keys(given: Json, known: set[str]) -> None:
+    """Refuse a request's object that has a key which means nothing, as Salesforce's parser does."""
+    unknown = min((str(key) for key in given if key not in known), default=None)
+    if unknown is not None:
+        raise json_invalid(f'Unrecognized field "{unknown}", not marked as ignorable')
+
+
 def no_such_column(name: str, entity: str) -> ApiError:
     """Return the refusal of a write that names a field which the object has not; it fails the whole request."""
     return refuse(400, "INVALID_FIELD", f"No such column '{name}' on sobject of type {entity}", fields=())
@@ -143,6 +155,18 @@ def read_only(fields: tuple[str, ...]) -> RecordError:
         " verify that it is read/write for your profile or permission set.",
         fields,
     )
+
+
+def not_in_picklist(label: str, name: str, value: str) -> RecordError:
+    """Return the refusal of a value that a restricted picklist has not, or its record type does not allow."""
+    message = f"{label}: bad value for restricted picklist field: {value}"
+    return RecordError("INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST", message, (name,))
+
+
+def maintenance() -> RecordError:
+    """Return what every write answers while the org can only be read (SOAP API guide: StatusCode)."""
+    message = "Updates can't be made during maintenance. Please try again when maintenance is complete."
+    return RecordError("INSERT_UPDATE_DELETE_NOT_ALLOWED_DURING_MAINTENANCE", message)
 
 
 def deleted() -> RecordError:

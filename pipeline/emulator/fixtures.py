@@ -1,4 +1,7 @@
-"""Fixtures of the pytest plugin ``pipeline.emulator.testing``, where their use is described."""
+"""Fixtures of the pytest plugin, whose use ``pipeline.emulator.testing`` describes.
+
+pytest loads this module wherever the package is installed, so it imports what a fixture needs when one is asked for.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pipeline.emulator.testing import Emulator, running_emulator
-
 if TYPE_CHECKING:
     from simple_salesforce.api import Salesforce
+
+    from pipeline.emulator.testing import Emulator
 
 
 @pytest.fixture(scope="session")
@@ -21,13 +24,15 @@ def salesforce_emulator_options() -> Mapping[str, Any]:
 
 @pytest.fixture(scope="session")
 def _salesforce_emulator(salesforce_emulator_options: Mapping[str, Any]) -> Iterator[Emulator]:
+    from pipeline.emulator.testing import running_emulator
+
     with running_emulator(**salesforce_emulator_options) as emulator:
         yield emulator
 
 
 @pytest.fixture
 def salesforce_emulator(_salesforce_emulator: Emulator) -> Emulator:
-    """Give an emulated org that holds nothing of the tests before."""
+    """Give an emulated org that holds nothing of the tests before; one server serves the session."""
     _salesforce_emulator.reset()
     return _salesforce_emulator
 

@@ -10,21 +10,27 @@ import socket
 import struct
 import time
 import zlib
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from email.utils import formatdate
+from functools import lru_cache
 from typing import Any
-from urllib.parse import parse_qsl
 
 from pipeline.emulator import errors, soap
-from pipeline.emulator.auth import ORG_ID, OAuthError
+from pipeline.emulator.auth import ORG_ID
 from pipeline.emulator.drafts import UnparsableError
 from pipeline.emulator.errors import ApiError
 from pipeline.emulator.faults import Rule
-from pipeline.emulator.http import Call, Reply, parse_query, split_path
+from pipeline.emulator.http import Call, Reply, header_name, parse_query, split_path
+from pipeline.emulator.oauth import OAuth, visit_of
 from pipeline.emulator.org import Org
 from pipeline.emulator.positions import position_of
+from pipeline.emulator.rest_bulk1 import AsyncError, AsyncJobs, refusal
 from pipeline.emulator.rest_composite import charge_of
 from pipeline.emulator.rest_query import FIRST_RETIRED, NEWEST, OLDEST, versions
+from pipeline.emulator.rest_rows import Rows
 from pipeline.emulator.router import Router
+from pipeline.emulator.soap import Soap
+from pipeline.emulator.soap_partner import Partner
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -37,6 +43,13 @@ _MOST_BYTES = 50 * 1024 * 1024
 _MOST_JOB_BYTES = 150 * 1024 * 1024
 # Longer than this, a URI is refused with 414 (REST API guide, status codes; Limits cheat sheet: 16,384 bytes).
 _MOST_URI = 16_384
+_DATE, _ENCODING, _TYPE, _LENGTH = map(header_name, ("Date", "Content-Encoding", "Content-Type", "Content-Length"))
+# Request headers of Salesforce's own that are read (REST API guide: Headers).
+_KNOWN_HEADERS = frozenset(
+    {"sforce-auto-assign", "sforce-call-options", "sforce-duplicate-rule-header", "sforce-mru", "sforce-query-options"}
+)
+_CONDITIONS = frozenset({"if-match", "if-none-match", "if-unmodified-since"})
+_PACKAGE_HEADER = "x-sfdc-packageversion-"
 _VERSION = re.compile(r"v(\d+)\.0")
 _SOAP_SEGMENTS = 4  # services/Soap/<kind>/<version>
 _SOAP_KINDS = frozenset({"u", "c"})
@@ -47,10 +60,14 @@ _PASSWORD = ("sobjects", "User", "password")
 class Gate:
     """An ASGI application for everything under /services and /id."""
 
-    def __init__(self, org: Org, router: Router, *, latency_ms: float = 0.0) -> None:
+    def __init__(self, org: Org, rows: Rows, router: Router, *, latency_ms: float = 0.0) -> None:
         self.org = org
         self.router = router
         self.latency_ms = latency_ms
+        self._oauth = OAuth(org)
+        self._async_jobs = AsyncJobs(org, rows)
+        self._soap = Soap(org.auth, org.limits, Partner(org, rows))
+        self._dated = (0, b"")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -100,25 +117,31 @@ class Gate:
 
     def _encode(self, reply: Reply, headers: dict[str, str], method: str) -> tuple[bytes, list[tuple[bytes, bytes]]]:
         body = reply.encode(pretty=headers.get("x-prettyprint") == "1")
-        out = [(name.lower().encode(), value.encode("latin-1")) for name, value in reply.headers.items()]
+        out: list[tuple[bytes, bytes]] = [(_DATE, self._date())]
+        out += [(header_name(name), value.encode("latin-1")) for name, value in reply.headers.items()]
         if len(body) >= _GZIP_FROM and "gzip" in headers.get("accept-encoding", "") and method != "HEAD":
             body = gzip.compress(body, compresslevel=1, mtime=0)
-            out.append((b"content-encoding", b"gzip"))
+            out.append((_ENCODING, b"gzip"))
         if reply.status not in {204, 304}:
             if body:
-                out.append((b"content-type", reply.content_type.encode()))
-            out.append((b"content-length", str(len(body)).encode()))
+                out.append((_TYPE, reply.content_type.encode()))
+            out.append((_LENGTH, str(len(body)).encode()))
         return body, out
 
-    def _answer(  # noqa: PLR0911  (one return for each kind of address)
+    def _date(self) -> bytes:
+        """Return the time as the Date header has it; it is put together once a second."""
+        second = int(time.time())
+        if second != self._dated[0]:
+            self._dated = second, formatdate(second, usegmt=True).encode()
+        return self._dated[1]
+
+    def _answer(
         self, scope: Scope, method: str, headers: dict[str, str], raw: bytes, fault: Rule | None, *, crowded: bool
     ) -> Reply:
         """Answer a request, faults that stand in for an answer included."""
         raw_path: str = scope["raw_path"].decode("latin-1")
         if fault is not None and fault.before_the_org:
             return _failure(fault)
-        host = headers.get("host", "")
-        base_url = base_url_of(host)
         with contextlib.suppress(zlib.error, OSError, EOFError):
             if headers.get("content-encoding") == "gzip":
                 raw = gzip.decompress(raw)
@@ -127,17 +150,67 @@ class Gate:
             return self._refused(errors.refuse(414, "URI_TOO_LONG", "The URI is too long"))
         if len(raw) > (_MOST_JOB_BYTES if segments[-1:] == ("batches",) else _MOST_BYTES):
             return self._refused(errors.refuse(413, "EXCEEDED_MAX_SIZE_REQUEST", "The request is too large"))
+        base_url = base_url_of(headers.get("host", ""), scope["scheme"])
+        query = scope["query_string"].decode("latin-1")
         if segments[:2] == ("services", "data"):
-            return self._data(method, segments[2:], scope, headers, raw, fault, base_url, crowded=crowded)
+            return self._data(method, segments[2:], query, headers, raw, fault, base_url, crowded=crowded)
+        if segments[:2] == ("services", "async"):
+            return self._async(method, segments[2:], query, headers, raw, fault, base_url, crowded=crowded)
+        return self._elsewhere(method, segments, query, headers, raw, fault, base_url, crowded=crowded)
+
+    def _async(  # noqa: PLR0917  (as _data)
+        self,
+        method: str,
+        segments: tuple[str, ...],
+        query: str,
+        headers: dict[str, str],
+        raw: bytes,
+        fault: Rule | None,
+        base_url: str,
+        *,
+        crowded: bool,
+    ) -> Reply:
+        """Answer a request to Bulk API 1.0, which names its session in a header of its own."""
+        try:
+            version = _version(f"v{segments[0]}" if segments else "")
+            user_id = self._user_of(headers.get("x-sfdc-session", ""), fault, ())
+            call = Call(method, version, segments[1:], parse_query(query), headers, raw, user_id, base_url=base_url)
+            self._charge(call, fault, crowded=crowded)
+            if fault is None or fault.fault != "error":
+                return self._async_jobs.answer(call)
+            refused: ApiError | AsyncError = AsyncError(fault.code, fault.message)
+        except (ApiError, AsyncError) as problem:
+            refused = problem
+        return refusal(refused, headers)
+
+    def _elsewhere(  # noqa: PLR0917  (as _data)
+        self,
+        method: str,
+        segments: tuple[str, ...],
+        query: str,
+        headers: dict[str, str],
+        raw: bytes,
+        fault: Rule | None,
+        base_url: str,
+        *,
+        crowded: bool,
+    ) -> Reply:
+        """Answer a request to another API than REST."""
         if segments[:2] == ("services", "Soap") and len(segments) >= _SOAP_SEGMENTS and segments[2] in _SOAP_KINDS:
-            self.org.limits.note("login")
             if fault is not None and fault.fault == "error":
                 return soap.fault(fault.code, fault.message)
-            return soap.answer(self.org.auth, raw, segments[2], segments[3], base_url)
+            call = Call(method, segments[3], ("soap",), {}, headers, raw, base_url=base_url)
+
+            def admit(token: str, call: Call) -> str:
+                user_id = self._user_of(token, fault, ())
+                self._charge(call, fault, crowded=crowded)
+                return user_id
+
+            return self._soap.answer(call, segments[2], admit)
         if segments[:2] == ("services", "oauth2") or segments[:1] == ("id",):
             if fault is not None and fault.fault == "error":
                 return Reply(fault.status, {"error": fault.code, "error_description": fault.message})
-            return self._oauth(method, segments, scope, headers, raw, host, base_url)
+            return self._oauth.answer(visit_of(method, segments, query, headers, raw, base_url))
         return self._refused(errors.not_found())
 
     # Data.
@@ -146,7 +219,7 @@ class Gate:
         self,
         method: str,
         segments: tuple[str, ...],
-        scope: Scope,
+        query_string: str,
         headers: dict[str, str],
         raw: bytes,
         fault: Rule | None,
@@ -156,7 +229,7 @@ class Gate:
     ) -> Reply:
         if not segments:
             return Reply(200, versions())
-        query = parse_query(scope["query_string"].decode("latin-1"))
+        query = parse_query(query_string)
         try:
             version = _version(segments[0])
             user_id = self._session(headers, fault, segments[1:])
@@ -164,6 +237,7 @@ class Gate:
             self._charge(call, fault, crowded=crowded)
             if fault is not None and fault.fault == "error":
                 raise errors.refuse(fault.status, fault.code, fault.message)
+            _check_headers(headers)
             reply = self._resources(call) if not call.path else self.router.answer(call)
         except UnparsableError as refused:
             line, column = position_of(raw, refused.path)
@@ -179,7 +253,10 @@ class Gate:
         kind, _, token = (given or "").partition(" ")
         if kind.lower() not in {"bearer", "oauth"} or not token:
             raise errors.header_invalid() if given else errors.session_invalid()
-        token = token.strip()
+        return self._user_of(token.strip(), fault, path)
+
+    def _user_of(self, token: str, fault: Rule | None, path: tuple[str, ...]) -> str:
+        """Return the user of a session; as _session."""
         if fault is not None and fault.fault == "expired_session":
             self.org.auth.kill(token)
         session = self.org.auth.session(token)
@@ -201,7 +278,13 @@ class Gate:
         if (fault is not None and fault.fault == "quota") or limits.exhausted():
             limits.refused += 1
             raise errors.limit_exceeded()
-        limits.charge(self.router.resource(call.path) if call.path else "resources", charge_of(call))
+        limits.charge(self._resource(call.path), charge_of(call))
+
+    def _resource(self, path: tuple[str, ...]) -> str:
+        """Return the name under which a call is counted."""
+        if not path:
+            return "resources"
+        return {"job": "bulk_1", "soap": "soap"}.get(path[0]) or self.router.resource(path)
 
     def _resources(self, call: Call) -> Reply:
         names = (
@@ -214,6 +297,7 @@ class Gate:
             "composite",
             "recent",
             "jobs",
+            "tooling",
         )
         resources = {name: f"{call.root}/{name}" for name in names}
         return Reply(200, {**resources, "identity": f"{call.base_url}/id/{ORG_ID}/{call.user_id}"})
@@ -222,76 +306,8 @@ class Gate:
     def _refused(refused: ApiError) -> Reply:
         return Reply(refused.status, refused.body, dict(refused.headers))
 
-    # Tokens and identity.
 
-    def _oauth(  # noqa: PLR0917  (as _data)
-        self,
-        method: str,
-        segments: tuple[str, ...],
-        scope: Scope,
-        headers: dict[str, str],
-        raw: bytes,
-        host: str,
-        base_url: str,
-    ) -> Reply:
-        given = raw.decode("utf-8", "replace") if method == "POST" else scope["query_string"].decode("latin-1")
-        form = dict(parse_qsl(given, keep_blank_values=True))
-        auth = self.org.auth
-        what = segments[-1]
-        if segments[0] == "id" or what == "userinfo":
-            return self._identity(headers, form, base_url)
-        self.org.limits.note("login")
-        if what == "revoke":
-            auth.kill(form.get("token", ""))
-            return Reply(200)
-        if what != "token":
-            return self._refused(errors.not_found())
-        try:
-            basic = headers.get("authorization")
-            return Reply(200, auth.token_reply(form, basic, host.partition(":")[0].lower(), base_url))
-        except OAuthError as refused:
-            status = 401 if refused.error == "invalid_client" else 400
-            return Reply(status, {"error": refused.error, "error_description": refused.description})
-
-    def _identity(self, headers: dict[str, str], form: dict[str, str], base_url: str) -> Reply:
-        given = headers.get("authorization", "").partition(" ")[2].strip()
-        token = given or form.get("access_token") or form.get("oauth_token", "")
-        session = self.org.auth.session(token)
-        if session is None:
-            return Reply(403, b"Bad_OAuth_Token", content_type="text/html;charset=UTF-8")
-        user = session.user
-        identity = f"{base_url}/id/{ORG_ID}/{user.record_id}"
-        name = user.username.partition("@")[0].capitalize()
-        rest = f"{base_url}/services/data/v{{version}}/"
-        body = {
-            "sub": identity,
-            "id": identity,
-            "user_id": user.record_id,
-            "organization_id": ORG_ID,
-            "preferred_username": user.username,
-            "username": user.username,
-            "nickname": name,
-            "display_name": name,
-            "name": name,
-            "email": user.username,
-            "email_verified": True,
-            "active": user.is_active,
-            "user_type": "STANDARD",
-            "language": "en_US",
-            "locale": "en_US",
-            "zoneinfo": "GMT",
-            "urls": {
-                "rest": rest,
-                "query": f"{rest}query/",
-                "sobjects": f"{rest}sobjects/",
-                "search": f"{rest}search/",
-                "recent": f"{rest}recent/",
-            },
-        }
-        return Reply(200, body)
-
-
-def base_url_of(host: str) -> str:
+def base_url_of(host: str, scheme: str = "http") -> str:
     """Return the address that replies name: an org's own host for a Salesforce host, any other as it is.
 
     A client whose transport rewrites hosts thereby stays on Salesforce names, and one that talks to the emulator
@@ -300,8 +316,9 @@ def base_url_of(host: str) -> str:
     name = host.partition(":")[0].lower()
     if name.endswith(".salesforce.com"):
         own = name if name.endswith(".my.salesforce.com") else "emulator.my.salesforce.com"
-        return f"https://{own}"
-    return f"http://{host}"
+        _, colon, port = host.partition(":")
+        return f"https://{own}{colon}{port}"
+    return f"{scheme}://{host}"
 
 
 def _version(segment: str) -> str:
@@ -313,6 +330,31 @@ def _version(segment: str) -> str:
     if not OLDEST <= number <= NEWEST:
         raise errors.not_found()
     return f"{number}.0"
+
+
+@lru_cache(maxsize=256)
+def _unread(names: tuple[str, ...]) -> str | None:
+    """Return what the first header asks that nobody reads; clients send the same names again and again."""
+    for name in names:
+        if name.startswith("sforce-") and name not in _KNOWN_HEADERS:
+            return f"the header {name}"
+        if name in _CONDITIONS:
+            return f"the header {name}; If-Modified-Since is"
+        if name.startswith(_PACKAGE_HEADER):
+            return f"the header {name}: no packages are installed"
+    return None
+
+
+def _check_headers(headers: Mapping[str, str]) -> None:
+    """Refuse what a header asks and this emulator does not do, so that nothing asked for is passed over."""
+    if "sforce-call-options" in headers and "defaultnamespace" in headers["sforce-call-options"].lower():
+        raise errors.not_covered("defaultNamespace of the header sforce-call-options: no packages are installed")
+    unread = _unread(tuple(headers))
+    if unread is not None:
+        raise errors.not_covered(unread)
+    accepted = headers.get("accept", "")
+    if "xml" in accepted and "json" not in accepted and "*/*" not in accepted:
+        raise errors.not_covered("answers in XML; send Accept: application/json")
 
 
 def _failure(fault: Rule) -> Reply:

@@ -5,12 +5,41 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cache
+from typing import Any, Self
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from pipeline.emulator import errors
 
 JSON_TYPE = "application/json;charset=UTF-8"
+
+
+class HeaderName(bytes):
+    """A header's name that is sent as it is written: uvicorn sends what ``lower`` returns.
+
+    Salesforce writes ``Sforce-Locator``, and some clients look headers up in a plain dict (Airbyte's declarative
+    streams: ``headers["Sforce-Locator"]``).
+    """
+
+    def lower(self) -> Self:
+        """Return the name itself."""
+        return self
+
+
+class _LengthName(HeaderName):
+    """Content-Length, which uvicorn looks for among the names."""
+
+    def __eq__(self, other: object) -> bool:
+        """Compare without case, as header names are."""
+        return isinstance(other, bytes) and bytes.lower(self) == bytes.lower(other)
+
+    __hash__ = bytes.__hash__
+
+
+@cache
+def header_name(name: str) -> HeaderName:
+    """Return a header's name, ready to be sent; the emulator's own names are few."""
+    return (_LengthName if name == "Content-Length" else HeaderName)(name.encode("latin-1"))
 
 
 @dataclass(slots=True)
@@ -121,8 +150,12 @@ def split_path(path: str) -> tuple[str, ...]:
 
 
 def parse_query(query: str) -> dict[str, str]:
-    """Return query parameters; of a repeated one the last counts."""
-    return dict(parse_qsl(query, keep_blank_values=True))
+    """Return query parameters; of a repeated one the last counts, but a search may name several objects so."""
+    pairs = parse_qsl(query, keep_blank_values=True)
+    given = dict(pairs)
+    if "sobject" in given:
+        given["sobject"] = ",".join(value for name, value in pairs if name == "sobject")
+    return given
 
 
 def split_url(url: str) -> tuple[tuple[str, ...], dict[str, str]]:
@@ -135,3 +168,15 @@ def header_options(value: str | None) -> dict[str, str]:
     """Read a header such as ``allowSave=true; includeRecordDetails=true``; names are lower-cased."""
     pairs = (part.partition("=") for part in (value or "").replace(",", ";").split(";"))
     return {name.strip().lower(): given.strip() for name, _, given in pairs if name.strip()}
+
+
+def read_options(call: Call, header: str, known: frozenset[str]) -> dict[str, str]:
+    """Return the options of a header of Salesforce's; raise ApiError for one that nobody would read."""
+    value = call.headers.get(header)
+    if not value:
+        return {}
+    options = header_options(value)
+    unread = min(options.keys() - known, default=None)
+    if unread is not None:
+        raise errors.not_covered(f"{unread} of the header {header}")
+    return options

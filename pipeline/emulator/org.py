@@ -8,11 +8,14 @@ from dataclasses import dataclass, replace
 
 from pipeline.emulator.auth import ORG_ID, SESSION_S, Auth, ConnectedApp, User
 from pipeline.emulator.bulk import Bulk
+from pipeline.emulator.bulk1 import BatchJobs
 from pipeline.emulator.drafts import DraftReader
 from pipeline.emulator.duplicates import DuplicateRule, DuplicateRules
 from pipeline.emulator.errors import ApiError, Json
 from pipeline.emulator.faults import Faults
+from pipeline.emulator.grants import Grants
 from pipeline.emulator.limits import DEFAULT_DAILY_LIMIT, Limits
+from pipeline.emulator.org_parts import InvalidSeed
 from pipeline.emulator.request_log import RequestLog
 from pipeline.emulator.schema import Schema, SObject, standard_objects
 from pipeline.emulator.soql.plan import address_parts
@@ -21,13 +24,11 @@ from pipeline.emulator.store import Row, Store, quote
 from pipeline.emulator.values import Stored, datetime_text
 from pipeline.emulator.writes import Options, Writer
 
+__all__ = ["DEFAULT_APP", "DEFAULT_USER", "InvalidSeed", "Org", "Seed"]
 DEFAULT_USER = User("admin@example.com", "password", "token", "005Em0000000001IAA")
-DEFAULT_APP = ConnectedApp("key", "secret", DEFAULT_USER.username)
+# The callback is the one that the Salesforce CLI listens at.
+DEFAULT_APP = ConnectedApp("key", "secret", DEFAULT_USER.username, callbacks=("http://localhost:1717/OauthRedirect",))
 _PROFILE_ID = "00eEm0000000001IAA"
-
-
-class InvalidSeed(ValueError):  # noqa: N818 - it says what the seed is
-    """What an org file adds cannot be added; the message says which part and why."""
 
 
 @dataclass(slots=True)
@@ -59,6 +60,8 @@ class Org:
         self.store = Store(self.schema, path)
         self.duplicates = DuplicateRules()
         self.auth = Auth(clock)
+        self.auth.jwt_audiences = self.schema.options.jwt_audiences
+        self.grants = Grants(self.auth)
         self.limits = Limits(time.monotonic, daily_limit)
         self.faults = Faults()
         self.requests = RequestLog(clock)
@@ -66,6 +69,7 @@ class Org:
         self.writer = Writer(self.store, clock, self.duplicates)
         self.queries = Queries(self.store, clock)
         self.bulk = Bulk(self.store, self.reader, self.writer, self.queries, clock)
+        self.batch_jobs = BatchJobs(self.store, self.reader, self.writer, self.queries, self.bulk, clock)
         self.started_at = clock()
         # Copies, for a second org in this process must not share passwords that expire or keys that are made.
         self.users = [replace(user) for user in (DEFAULT_USER, *(seed.users if seed else []))]
@@ -86,6 +90,7 @@ class Org:
         self.faults.clear()
         self.requests.clear()
         self.bulk.clear()
+        self.batch_jobs.clear()
         self.auth.session_s = SESSION_S
         # Records number users anew; the first one's Id never changes. Sessions hold these very users.
         for user, given in zip(self.users, (DEFAULT_USER, *(self.seed.users if self.seed else [])), strict=True):
@@ -96,22 +101,45 @@ class Org:
     def _plant(self) -> None:
         """Add what every org has: itself, a profile, its users; then the org file's records, unless they are there."""
         self.duplicates.rules[:] = self.seed.duplicates if self.seed else []
+        self.writer.read_only = False
         with self.store.transaction():
             if self.store.count(self.schema.objects["Organization"]) == 0:
                 self._plant_records()
             known = dict(self.store.execute("SELECT lower(Username), Id FROM User").fetchall())
             for number, user in enumerate(self.users, start=1):
                 user.record_id = known.get(user.username.lower()) or self._plant_user(user, number)
+            self._plant_settings()
         for user in self.users:
             self.auth.add_user(user)
         with self.store.transaction():
             for place, name, body in self.seed.records if self.seed and not known else []:
                 self._plant_record(place, name, body)
+        self.writer.read_only = self.schema.options.read_only
 
-    def _plant_records(self) -> None:
+    def _plant_settings(self) -> None:
+        """Add the records of record types and assignment rules, so that queries find them."""
+        options = self.schema.options
+        rows: dict[str, list[dict[str, Stored]]] = {"RecordType": [], "AssignmentRule": []}
+        for known in options.record_types:
+            row: dict[str, Stored] = {"Id": known.record_id, "Name": known.name, "DeveloperName": known.developer_name}
+            rows["RecordType"].append(row | {"SobjectType": known.object, "IsActive": int(known.is_active)})
+        users = {user.username.lower(): user.record_id for user in self.users}
+        for rule in options.assignment_rules:
+            rule.owner_id = users[rule.owner.lower()]
+            row = {"Id": rule.record_id, "Name": rule.name, "SobjectType": rule.object}
+            rows["AssignmentRule"].append(row | {"Active": int(rule.is_active)})
+        for name, found in rows.items():
+            one = self.schema.objects[name]
+            there = self.store.rows(one, (), [str(row["Id"]) for row in found])
+            self.store.insert(one, [row | self._stamps() for row in found if row["Id"] not in there])
+
+    def _stamps(self) -> dict[str, Stored]:
         now = datetime_text(self.clock())
         stamps: dict[str, Stored] = dict.fromkeys(("CreatedDate", "LastModifiedDate", "SystemModstamp"), now)
-        stamps |= {"CreatedById": DEFAULT_USER.record_id, "LastModifiedById": DEFAULT_USER.record_id}
+        return stamps | {"CreatedById": DEFAULT_USER.record_id, "LastModifiedById": DEFAULT_USER.record_id}
+
+    def _plant_records(self) -> None:
+        stamps = self._stamps()
         organization: dict[str, Stored] = {"Id": ORG_ID, "Name": "Emulator", "OrganizationType": "Developer Edition"}
         self.store.insert(self.schema.objects["Organization"], [organization | {"InstanceName": "EM1"} | stamps])
         profile: dict[str, Stored] = {"Id": _PROFILE_ID, "Name": "System Administrator"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,13 @@ import yaml
 from pipeline.emulator.auth import ConnectedApp, User
 from pipeline.emulator.duplicates import DuplicateRule
 from pipeline.emulator.ids import ALPHABET
-from pipeline.emulator.org import DEFAULT_USER, InvalidSeed, Seed
-from pipeline.emulator.schema import Field, Schema, SObject, field_of
+from pipeline.emulator.org import DEFAULT_USER, Seed
+from pipeline.emulator.org_options import add_standard, read_assignment_rules, read_options, read_record_types
+from pipeline.emulator.org_parts import InvalidSeed, Mapped, listed, mapping, only, plain, text
+from pipeline.emulator.schema import Field, Schema, SObject, definition_of, field_of
 
-Mapped = Mapping[str, Any]
-
+_PARTS = {"objects", "options", "users", "connected_apps", "duplicate_rules", "record_types", "assignment_rules"}
+_PARTS |= {"records"}
 # Words of the file and the describe's names for them, where they differ.
 _FIELD_KEYS = {
     "name": "name",
@@ -37,12 +39,15 @@ _FIELD_KEYS = {
     "createable": "createable",
     "updateable": "updateable",
     "required": "required",
+    "byte_length": "byteLength",
+    "html_formatted": "htmlFormatted",
+    "encrypted": "encrypted",
 }
 # Values that a field's keys must have; the others are checked where they are used.
 _FIELD_VALUES: dict[str, tuple[type, ...]] = {
-    **dict.fromkeys(("length", "precision", "scale", "digits"), (int,)),
+    **dict.fromkeys(("length", "precision", "scale", "digits", "byte_length"), (int,)),
     **dict.fromkeys(("unique", "external_id", "case_sensitive", "restricted"), (bool,)),
-    **dict.fromkeys(("createable", "updateable", "required"), (bool,)),
+    **dict.fromkeys(("createable", "updateable", "required", "html_formatted", "encrypted"), (bool,)),
     **dict.fromkeys(("label", "relationship", "children"), (str,)),
     "values": (list,),
     "to": (str, list),
@@ -80,29 +85,33 @@ class _Reader:
         self._prefixes = _free_prefixes(schema)
 
     def read(self, given: Any) -> Seed:
-        file = _mapping(given, "the file")
-        _only(file, {"objects", "users", "connected_apps", "duplicate_rules", "records"}, "the file")
-        objects = _list(file.get("objects"), "objects")
+        file = mapping(given, "the file")
+        only(file, _PARTS, "the file")
+        read_options(file.get("options"), self._schema)
+        objects = listed(file.get("objects"), "objects")
         for number, one in enumerate(objects):
             self._object(one, f"objects[{number}]")
         for number, one in enumerate(objects):
             self._fields(one, f"objects[{number}]")
-        users = [self._user(one, f"users[{n}]") for n, one in enumerate(_list(file.get("users"), "users"))]
+        read_record_types(file.get("record_types"), self._schema)
+        users = [self._user(one, f"users[{n}]") for n, one in enumerate(listed(file.get("users"), "users"))]
         apps = [
             self._app(one, f"connected_apps[{n}]")
-            for n, one in enumerate(_list(file.get("connected_apps"), "connected_apps"))
+            for n, one in enumerate(listed(file.get("connected_apps"), "connected_apps"))
         ]
         rules = [
             self._rule(one, f"duplicate_rules[{n}]")
-            for n, one in enumerate(_list(file.get("duplicate_rules"), "duplicate_rules"))
+            for n, one in enumerate(listed(file.get("duplicate_rules"), "duplicate_rules"))
         ]
+        active = {user.username.lower() for user in (DEFAULT_USER, *users) if user.is_active}
+        read_assignment_rules(file.get("assignment_rules"), self._schema, active)
         return Seed(users, apps, list(self._records(file.get("records"))), rules)
 
     def _object(self, given: Any, place: str) -> None:
         """Add an object with the fields that every custom object has; an existing one is only extended."""
-        one = _mapping(given, place)
-        _only(one, {"name", "label", "plural", "key_prefix", "fields", "name_field"}, place)
-        name = _text(one, "name", place)
+        one = mapping(given, place)
+        only(one, {"name", "label", "plural", "key_prefix", "fields", "name_field"}, place)
+        name = text(one, "name", place)
         if self._schema.get(name) is not None:
             return
         if not name.endswith("__c"):
@@ -128,27 +137,32 @@ class _Reader:
     def _fields(self, given: Any, place: str) -> None:
         one = self._schema.get(str(given["name"]))
         assert one is not None
-        fields = _list(given.get("fields"), f"{place}.fields")
+        fields = listed(given.get("fields"), f"{place}.fields")
         one.add_fields([self._field(field, one, f"{place}.fields[{n}]") for n, field in enumerate(fields)])
         # The name may be found by now where it was not before.
         self._schema.add(one)
 
     def _field(self, given: Any, one: SObject, place: str) -> Field:
-        field = _mapping(given, place)
-        _only(field, set(_FIELD_KEYS), place)
-        name, kind = _text(field, "name", place), _text(field, "type", place)
-        if kind not in _FIELD_TYPES:
-            raise InvalidSeed(f"{place}: type {kind!r} is none of {', '.join(sorted(_FIELD_TYPES))}")
+        field = mapping(given, place)
+        only(field, set(_FIELD_KEYS), place)
+        name = text(field, "name", place)
         known = one.field(name)
-        if not name.endswith("__c") and known is None:
-            raise InvalidSeed(f"{place}: a custom field's name ends with __c, {name} does not")
+        if known is None and not name.endswith("__c"):
+            if not add_standard(one, name, self._schema.options):
+                raise InvalidSeed(
+                    f"{place}: a custom field's name ends with __c, {name} does not, and no org switches it on"
+                )
+            known = one.field(name)
+        kind = known.type if known is not None and "type" not in field else text(field, "type", place)
+        if kind not in _FIELD_TYPES and known is None:
+            raise InvalidSeed(f"{place}: type {kind!r} is none of {', '.join(sorted(_FIELD_TYPES))}")
+        _check_values(field, place)
         told = {_FIELD_KEYS[key]: value for key, value in field.items() if key != "required"}
+        if kind == "reference" and (known is None or "referenceTo" in told):
+            told["referenceTo"] = self._targets(told.get("referenceTo"), place)
+        if known is not None and known.type == kind:
+            return _changed(known, told, field, place)
         told["custom"] = name.endswith("__c")
-        for key, kinds in _FIELD_VALUES.items():
-            if key in field and (
-                not isinstance(field[key], kinds) or (isinstance(field[key], bool) and bool not in kinds)
-            ):
-                raise InvalidSeed(f"{place}: {key} must be {' or '.join(_VALUE_NAMES[one_kind] for one_kind in kinds)}")
         told.setdefault("label", known.label if known else name.removesuffix("__c").replace("_", " "))
         told.setdefault("length", _LENGTHS.get(kind, told.get("length")))
         if told["length"] is None:
@@ -156,22 +170,28 @@ class _Reader:
         # A describe marks every external Id idLookup as well.
         told["idLookup"] = bool(told.get("externalId"))
         told["nillable"] = not field.get("required", False) and kind != "boolean"
+        if told.get("htmlFormatted") and kind != "textarea":
+            raise InvalidSeed(f"{place}: html_formatted needs the type textarea")
+        _check_encrypted(told, place)
         if kind == "reference":
-            targets = [told.get("referenceTo")] if isinstance(told.get("referenceTo"), str) else told.get("referenceTo")
-            unknown = [target for target in targets or [""] if self._schema.get(str(target)) is None]
-            if unknown:
-                raise InvalidSeed(f"{place}: to names no object of the org: {unknown[0]!r}")
-            told["referenceTo"] = targets
             told.setdefault("relationshipName", name.removesuffix("__c") + "__r")
         return field_of(told)
 
+    def _targets(self, given: Any, place: str) -> list[str]:
+        """Return the names of the objects that a reference leads to."""
+        targets = [given] if isinstance(given, str) else given
+        unknown = [target for target in targets or [""] if self._schema.get(str(target)) is None]
+        if unknown:
+            raise InvalidSeed(f"{place}: to names no object of the org: {unknown[0]!r}")
+        return list(targets)
+
     def _user(self, given: Any, place: str) -> User:
-        user = _mapping(given, place)
+        user = mapping(given, place)
         allowed = {"username", "password", "security_token", "active", "password_expired", "needs_token"}
-        _only(user, allowed, place)
+        only(user, allowed, place)
         return User(
-            _text(user, "username", place),
-            _text(user, "password", place),
+            text(user, "username", place),
+            text(user, "password", place),
             str(user.get("security_token", "")),
             is_active=user.get("active", True) is True,
             password_expired=user.get("password_expired", False) is True,
@@ -179,22 +199,23 @@ class _Reader:
         )
 
     def _app(self, given: Any, place: str) -> ConnectedApp:
-        app = _mapping(given, place)
-        _only(app, {"consumer_key", "consumer_secret", "run_as", "public_key"}, place)
+        app = mapping(given, place)
+        only(app, {"consumer_key", "consumer_secret", "run_as", "public_key", "callbacks"}, place)
         return ConnectedApp(
-            _text(app, "consumer_key", place),
+            text(app, "consumer_key", place),
             str(app.get("consumer_secret", "")),
             str(app.get("run_as", DEFAULT_USER.username)),
             public_key=app.get("public_key"),
+            callbacks=tuple(map(str, listed(app.get("callbacks"), f"{place}.callbacks"))),
         )
 
     def _rule(self, given: Any, place: str) -> DuplicateRule:
-        rule = _mapping(given, place)
-        _only(rule, {"object", "fields", "blocks"}, place)
-        one = self._schema.get(_text(rule, "object", place))
+        rule = mapping(given, place)
+        only(rule, {"object", "fields", "blocks"}, place)
+        one = self._schema.get(text(rule, "object", place))
         if one is None:
             raise InvalidSeed(f"{place}: the org has no object {rule['object']!r}")
-        fields = [one.field(str(name)) for name in _list(rule.get("fields"), f"{place}.fields")]
+        fields = [one.field(str(name)) for name in listed(rule.get("fields"), f"{place}.fields")]
         if not fields or None in fields:
             raise InvalidSeed(f"{place}: fields must name fields of {one.name}")
         return DuplicateRule(
@@ -202,17 +223,45 @@ class _Reader:
         )
 
     def _records(self, given: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
-        for name, records in _mapping(given or {}, "records").items():
+        for name, records in mapping(given or {}, "records").items():
             one = self._schema.get(str(name))
             if one is None:
                 raise InvalidSeed(f"records: the org has no object {name!r}")
-            for number, record in enumerate(_list(records, f"records.{name}")):
+            for number, record in enumerate(listed(records, f"records.{name}")):
                 place = f"records.{name}[{number}]"
-                for field in _mapping(record, place):
+                for field in mapping(record, place):
                     if one.field(str(field)) is None and one.relationship(str(field)) is None:
                         raise InvalidSeed(f"{place}: {one.name} has no field {field!r}")
                 # YAML reads unquoted dates as dates; a request would have sent them as text.
-                yield place, one.name, {str(key): _plain(value) for key, value in record.items()}
+                yield place, one.name, {str(key): plain(value) for key, value in record.items()}
+
+
+def _changed(known: Field, told: dict[str, Any], field: Mapped, place: str) -> Field:
+    """Return a field that is there with the properties that the file names changed, and all others as they are."""
+    if "encrypted" in told:
+        # Whether it can be looked for, sorted and grouped by follows from that.
+        told |= {"idLookup": not told["encrypted"] and known.id_lookup}
+        told |= dict.fromkeys(("filterable", "sortable", "groupable"), False) if told["encrypted"] else {}
+    if "required" in field:
+        told["nillable"] = not field["required"]
+    if "length" in told and "byteLength" not in told:
+        told["byteLength"] = 3 * told["length"]
+    if "externalId" in told:
+        told["idLookup"] = bool(told["externalId"])
+    changed = definition_of(known) | told
+    _check_encrypted(changed, place)
+    return field_of(changed)
+
+
+def _check_values(field: Mapped, place: str) -> None:
+    for key, kinds in _FIELD_VALUES.items():
+        if key in field and (not isinstance(field[key], kinds) or (isinstance(field[key], bool) and bool not in kinds)):
+            raise InvalidSeed(f"{place}: {key} must be {' or '.join(_VALUE_NAMES[one_kind] for one_kind in kinds)}")
+
+
+def _check_encrypted(told: Mapped, place: str) -> None:
+    if told.get("encrypted") and (told.get("unique") or told.get("externalId")):
+        raise InvalidSeed(f"{place}: a field that is encrypted can be neither unique nor an external Id")
 
 
 def _own_fields(label: str, *, auto_number: bool) -> list[dict[str, Any]]:
@@ -255,34 +304,3 @@ def _free_prefixes(schema: Schema) -> Iterator[str]:
             prefix = f"a{first}{second}"
             if schema.by_id(prefix) is None:
                 yield prefix
-
-
-def _plain(value: Any) -> Any:
-    return value.isoformat() if hasattr(value, "isoformat") else value
-
-
-def _mapping(given: Any, place: str) -> Mapped:
-    if not isinstance(given, dict):
-        raise InvalidSeed(f"{place} must be a mapping")
-    return given
-
-
-def _list(given: Any, place: str) -> list[Any]:
-    if given is None:
-        return []
-    if not isinstance(given, list):
-        raise InvalidSeed(f"{place} must be a list")
-    return given
-
-
-def _text(given: Mapped, key: str, place: str) -> str:
-    value = given.get(key)
-    if not isinstance(value, str) or not value:
-        raise InvalidSeed(f"{place}: {key} is missing")
-    return value
-
-
-def _only(given: Mapped, allowed: set[str], place: str) -> None:
-    unknown = sorted(set(map(str, given)) - allowed)
-    if unknown:
-        raise InvalidSeed(f"{place}: unknown key {unknown[0]!r}; known are {', '.join(sorted(allowed))}")

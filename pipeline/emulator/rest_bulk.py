@@ -18,13 +18,20 @@ from pipeline.emulator.bulk import (
     Job,
     result_file,
 )
+from pipeline.emulator.bulk_cells import NO_COMPOUNDS, has_compound
 from pipeline.emulator.errors import Json
 from pipeline.emulator.http import Call, Reply
 from pipeline.emulator.org import Org
 from pipeline.emulator.rest_rows import Rows
 from pipeline.emulator.router import Router
+from pipeline.emulator.soql.compile import Asker
+from pipeline.emulator.writes import Options
 
 _CSV = "text/csv"
+# What a job may say (Bulk API 2.0 guide: Create a Job, Create a Query Job).
+_TERMS = {"operation", "contentType", "lineEnding", "columnDelimiter"}
+_INGEST_TERMS = _TERMS | {"object", "externalIdFieldName", "assignmentRuleId"}
+_QUERY_TERMS = _TERMS | {"query"}
 # The guide spells the last one without a capital, some clients with one; the server takes either.
 _RESULTS = {name.lower(): name for name in ("successfulResults", "failedResults", "unprocessedrecords")}
 # A page of query results when the request names no other size.
@@ -41,13 +48,19 @@ class BulkJobs:
         self.org = org
         self.rows = rows
         for kind in ("ingest", "query"):
-            router.add("GET", f"jobs/{kind}", f"bulk_{kind}", self.list_ingest if kind == "ingest" else self.list_query)
+            router.add(
+                "GET",
+                f"jobs/{kind}",
+                f"bulk_{kind}",
+                self.list_ingest if kind == "ingest" else self.list_query,
+                "jobType",
+            )
             router.add("GET", f"jobs/{kind}/{{id}}", f"bulk_{kind}", self.show)
             router.add("PATCH", f"jobs/{kind}/{{id}}", f"bulk_{kind}", self.change)
             router.add("DELETE", f"jobs/{kind}/{{id}}", f"bulk_{kind}", self.delete)
         router.add("POST", "jobs/ingest", "bulk_ingest", self.create)
         router.add("PUT", "jobs/ingest/{id}/batches", "bulk_ingest", self.upload)
-        router.add("GET", "jobs/query/{id}/results", "bulk_query", self.query_results)
+        router.add("GET", "jobs/query/{id}/results", "bulk_query", self.query_results, "maxRecords locator")
         router.add("GET", "jobs/ingest/{id}/{which}", "bulk_ingest", self.results)
         router.add("POST", "jobs/query", "bulk_query", self.create_query)
 
@@ -59,6 +72,10 @@ class BulkJobs:
         if job is None or job.kind != call.path[1]:
             raise errors.not_found()
         return job
+
+    def _options(self, call: Call, job: Job) -> Options:
+        """Return how a job wants its writes done: an assignment rule runs only when the job names it."""
+        return self.rows.options(call, assignment=job.assignment_rule or "FALSE")
 
     # Ingest.
 
@@ -73,12 +90,13 @@ class BulkJobs:
         job = self.org.bulk.add("ingest", self._ingest_terms(given), call.user_id, call.version)
         if content is not None:
             job.content = content
-            self.org.bulk.start(job, self.rows.options(call))
+            self.org.bulk.start(job, self._options(call, job))
         return Reply(200, job.info(root=call.root))
 
     def _ingest_terms(self, given: Any) -> Json:
         """Check what a job asks for, and return it with the object's true name."""
         terms = _terms(given, INGEST_OPERATIONS)
+        errors.only_keys(terms, _INGEST_TERMS)
         one = self.org.schema.get(str(terms.get("object", "")))
         if one is None:
             message = f"InvalidEntity : {terms.get('object')} is not a valid object"
@@ -115,7 +133,7 @@ class BulkJobs:
         if wanted == "Aborted" and job.state not in FINISHED:
             self.org.bulk.abort(job)
         elif wanted == "UploadComplete" and job.kind == "ingest" and job.state == "Open":
-            self.org.bulk.start(job, self.rows.options(call))
+            self.org.bulk.start(job, self._options(call, job))
         else:
             raise _wrong_state(f"Job state {job.state} does not allow a change to {wanted}")
         return Reply(200, job.info())
@@ -165,14 +183,20 @@ class BulkJobs:
     def create_query(self, call: Call) -> Reply:
         """Create a query job and start it."""
         terms = _terms(call.json(), QUERY_OPERATIONS)
+        errors.only_keys(terms, _QUERY_TERMS)
+        if terms.get("contentType", "CSV") != "CSV":
+            raise errors.refuse(400, "INVALIDCONTENTTYPE", "contentType must be CSV")
         text = str(terms.get("query") or "")
-        plan = self.org.queries.plan(text, deleted=terms["operation"] == "queryAll")
-        if plan.node is None or plan.children or plan.offset:
+        asker = Asker(call.user_id, call.number)
+        plan = self.org.queries.plan(text, deleted=terms["operation"] == "queryAll", asker=asker)
+        if plan.node is None or plan.children or plan.one_page or plan.chooses:
             message = "Aggregate Relationships, OFFSET and GROUP BY are not supported in a Bulk V2 Query"
             raise errors.refuse(400, "API_ERROR", message)
+        if has_compound(plan.node):
+            raise errors.refuse(400, "FUNCTIONALITY_NOT_ENABLED", NO_COMPOUNDS)
         job = self.org.bulk.add("query", {**terms, "object": plan.one.name}, call.user_id, call.version)
         job.query, job.plan = text, plan
-        self.org.bulk.start(job, self.rows.options(call))
+        self.org.bulk.start(job, self._options(call, job))
         return Reply(200, job.info())
 
     def query_results(self, call: Call, job_id: str) -> Reply:

@@ -33,8 +33,8 @@ class Collections:
         self.rows = rows
         router.add("POST", "composite/sobjects", "collections", self.create)
         router.add("PATCH", "composite/sobjects", "collections", self.update)
-        router.add("DELETE", "composite/sobjects", "collections", self.delete)
-        router.add("GET POST", "composite/sobjects/{object}", "collections", self.retrieve)
+        router.add("DELETE", "composite/sobjects", "collections", self.delete, "ids allOrNone")
+        router.add("GET POST", "composite/sobjects/{object}", "collections", self.retrieve, "ids fields")
         router.add("PATCH", "composite/sobjects/{object}/{field}", "collections", self.upsert)
 
     # Reading the request.
@@ -44,6 +44,7 @@ class Collections:
         records = body.get("records") if isinstance(body, dict) else None
         if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
             raise errors.json_invalid("The request needs a list of records")
+        errors.only_keys(body, {"allOrNone", "records"})
         _at_most_200(len(records))
         return records, body.get("allOrNone") is True
 
@@ -182,6 +183,7 @@ class Collections:
         if call.method == "POST":
             body = call.json()
             given, fields = (body.get("ids"), body.get("fields")) if isinstance(body, dict) else (None, None)
+            errors.only_keys(body if isinstance(body, dict) else {}, {"ids", "fields"})
         else:
             given = [part for part in call.query.get("ids", "").split(",") if part]
             fields = [part.strip() for part in call.query.get("fields", "").split(",") if part.strip()]

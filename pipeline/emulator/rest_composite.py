@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from http import HTTPStatus
 from typing import Any
@@ -23,6 +24,9 @@ MOST_HEAVY = 5
 _REFERENCE = re.compile(r"@\{([^}]*)\}")
 _REFERENCE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_]*", re.ASCII)
 _PATH_STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
+# What a subrequest may say (REST API guide: Composite Subrequest, Batch Subrequest).
+_SUBREQUEST = {"method", "url", "referenceId", "body", "httpHeaders"}
+_BATCH_SUBREQUEST = {"method", "url", "richInput"}
 _SERVICES = ("services", "data")
 _COLLECTIONS = ("composite", "sobjects")
 _QUERIES = frozenset({("query",), ("queryAll",)})
@@ -51,8 +55,8 @@ class Composites:
         if len(requests) > MOST_SUBREQUESTS:
             message = f"The number of subrequests may not exceed {MOST_SUBREQUESTS}"
             raise errors.refuse(400, "LIMIT_EXCEEDED", message)
-        _check_reference_ids(requests)
-        calls = [self._subcall(call, one) for one in requests]
+        errors.only_keys(body, {"allOrNone", "collateSubrequests", "compositeRequest"})
+        calls = self.calls_of(call, requests)
         for one in calls:
             if one.path[:1] not in _IN_COMPOSITE and one.path[:2] != _COLLECTIONS:
                 message = f"The resource cannot be called in a composite request: {'/'.join(one.path)}"
@@ -61,7 +65,18 @@ class Composites:
         if heavy > MOST_HEAVY:
             message = f"The composite request may have at most {MOST_HEAVY} sObject Collections and query subrequests"
             raise errors.refuse(400, "LIMIT_EXCEEDED", message)
-        all_or_none = body.get("allOrNone") is True
+        replies, _ = self.work_off(requests, calls, all_or_none=body.get("allOrNone") is True)
+        return Reply(200, {"compositeResponse": self.shown(requests, replies)})
+
+    def calls_of(self, call: Call, requests: list[Json]) -> list[Call]:
+        """Return the calls that subrequests make; raise 400 for what is none, or shares another's referenceId."""
+        _check_reference_ids(requests)
+        for one in requests:
+            errors.only_keys(one, _SUBREQUEST)
+        return [self._subcall(call, one) for one in requests]
+
+    def work_off(self, requests: list[Json], calls: list[Call], *, all_or_none: bool) -> tuple[list[Reply], bool]:
+        """Run subrequests in order, in one transaction, and return their replies and whether one of them failed."""
         replies: list[Reply] = []
         try:
             with self.org.store.transaction():
@@ -74,7 +89,12 @@ class Composites:
             replies = [
                 replies[position] if position == failed else Reply(400, halted) for position in range(len(requests))
             ]
-        shown = [
+        return replies, any(map(_has_failed, replies))
+
+    @staticmethod
+    def shown(requests: list[Json], replies: list[Reply]) -> list[Json]:
+        """Return replies as a composite response has them."""
+        return [
             {
                 "body": reply.body,
                 "httpHeaders": {name: value for name, value in reply.headers.items() if name == "Location"},
@@ -83,7 +103,6 @@ class Composites:
             }
             for one, reply in zip(requests, replies, strict=True)
         ]
-        return Reply(200, {"compositeResponse": shown})
 
     def _run(self, requests: list[Json], calls: list[Call], replies: list[Reply]) -> None:
         results: dict[str, Reply] = {}
@@ -127,6 +146,7 @@ class Composites:
         """Run up to 25 subrequests that know nothing of each other; each is charged."""
         body = call.json()
         requests = _batch_requests(body)
+        errors.only_keys(body, {"batchRequests", "haltOnError"})
         halts = body.get("haltOnError") is True
         results: list[Json] = []
         failed = False
@@ -142,6 +162,9 @@ class Composites:
         return Reply(200, {"hasErrors": failed, "results": results})
 
     def _batch_one(self, call: Call, one: Json) -> Reply:
+        if one.keys() & {"binaryPartName", "binaryPartNameAlias"}:
+            return Reply(400, errors.not_covered("binary parts of a batch").body)
+        errors.only_keys(one, _BATCH_SUBREQUEST)
         url = str(one.get("url", ""))
         # A batch names its URLs from the version on: v66.0/sobjects/...
         full = url if url.startswith("/services") else f"/services/data/{url.lstrip('/')}"
@@ -163,6 +186,7 @@ class Composites:
         records = body.get("records") if isinstance(body, dict) else None
         if not isinstance(records, list):
             raise errors.json_invalid("The request needs a list of records")
+        errors.only_keys(body, {"records"})
         planter = _Planter(self.org, self.rows, call)
         try:
             with self.org.store.transaction():
@@ -264,6 +288,12 @@ def _fill_deep(value: Any, results: dict[str, Reply]) -> Any:
     if isinstance(value, list):
         return [_fill_deep(inner, results) for inner in value]
     return value
+
+
+def references_in(value: Any) -> set[str]:
+    """Return the referenceIds that a subrequest's URL and body refer to."""
+    found = _REFERENCE.findall(json.dumps(value))
+    return {match.group(1) for path in found if (match := _PATH_STEP.match(path)) and match.group(1)}
 
 
 def _look_up(path: str, results: dict[str, Reply]) -> Any:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pipeline.emulator import errors
-from pipeline.emulator.describe import MASTER_RECORD_TYPE
+from pipeline.emulator.describe import MASTER_RECORD_TYPE, describe_field, record_type_infos
 from pipeline.emulator.errors import Json
 from pipeline.emulator.http import Call, Reply
 from pipeline.emulator.ids import IdSequence
+from pipeline.emulator.options import RecordType
 from pipeline.emulator.rest_rows import Rows
 from pipeline.emulator.router import Router
 from pipeline.emulator.schema import Field, SObject
@@ -33,26 +34,26 @@ class Layouts:
     def layouts(self, call: Call, name: str) -> Reply:
         """List the object's layouts and which record type has which."""
         one = self.rows.object(name)
-        mapping = {
-            "active": True,
-            "available": True,
-            "defaultRecordTypeMapping": True,
-            "developerName": "Master",
-            "layoutId": _LAYOUT_ID,
-            "master": True,
-            "name": "Master",
-            "picklistsForRecordType": [],
-            "recordTypeId": MASTER_RECORD_TYPE,
-            "urls": {"layout": f"{call.root}/sobjects/{one.name}/describe/layouts/{MASTER_RECORD_TYPE}"},
-        }
-        body = {"layouts": [_layout(one)], "recordTypeMappings": [mapping], "recordTypeSelectorRequired": [False]}
+        schema = self.rows.org.schema
+        known = {known.record_id: known for known in schema.options.record_types_of(one.name)}
+        mappings = [
+            {
+                **info,
+                "layoutId": _LAYOUT_ID,
+                "picklistsForRecordType": _picklists(one, known.get(info["recordTypeId"])),
+                "urls": {"layout": f"{call.root}/sobjects/{one.name}/describe/layouts/{info['recordTypeId']}"},
+            }
+            for info in record_type_infos(schema, one)
+        ]
+        body = {"layouts": [_layout(one)], "recordTypeMappings": mappings, "recordTypeSelectorRequired": [False]}
         return Reply(200, body)
 
     def layout(self, call: Call, name: str, record_type: str) -> Reply:
-        """Show a record type's layout; the master one is the only there is."""
+        """Show a record type's layout; all have the same one."""
         del call
         one = self.rows.object(name)
-        if record_type not in {MASTER_RECORD_TYPE, MASTER_RECORD_TYPE[:15]}:
+        infos = record_type_infos(self.rows.org.schema, one)
+        if record_type not in {info["recordTypeId"][:size] for info in infos for size in (15, 18)}:
             raise errors.not_found()
         return Reply(200, _layout(one))
 
@@ -101,6 +102,17 @@ class Layouts:
         del call
         self.rows.object(name)
         return Reply(200, [])
+
+
+def _picklists(one: SObject, record_type: RecordType | None) -> list[Json]:
+    """Return the picklists of a record type with the values that it allows."""
+    if record_type is None:
+        return []
+    found = []
+    for name, allowed in record_type.picklists.items():
+        values = describe_field(one.fields[name])["picklistValues"]
+        found.append({"picklistName": name, "picklistValues": [one for one in values if one["value"] in allowed]})
+    return found
 
 
 def _item(field: Field) -> Json:

@@ -12,13 +12,15 @@ from pipeline.emulator import errors, ids
 from pipeline.emulator.describe import brief, describe
 from pipeline.emulator.drafts import Draft
 from pipeline.emulator.errors import Json, RecordError
-from pipeline.emulator.http import Call, Reply, header_options
+from pipeline.emulator.http import Call, Reply, read_options
 from pipeline.emulator.org import Org
 from pipeline.emulator.router import Router
 from pipeline.emulator.schema import Field, SObject
 from pipeline.emulator.values import DATETIME_FORMAT, Stored, read_datetime, wrong_type_id
 from pipeline.emulator.writes import Options, Outcome
 
+# Every user sees every record here, so that duplicates are those of the current user as well.
+_DUPLICATE_OPTIONS = frozenset({"allowsave", "includerecorddetails", "runascurrentuser"})
 # From this version on an upsert that updates answers 200 with a body (REST API guide: upsert).
 _BODY_ON_UPDATE = 46.0
 # A last path segment with such an ending is taken for a file, as the REST API guide warns about e-mail addresses.
@@ -37,15 +39,15 @@ class Rows:
         router.add("GET", "sobjects/{object}", "sobject", self.basic)
         router.add("POST", "sobjects/{object}", "sobject", self.create)
         router.add("GET", "sobjects/{object}/describe", "describe", self.describe)
-        router.add("GET", "sobjects/{object}/deleted", "sobject", self.deleted)
-        router.add("GET", "sobjects/{object}/updated", "sobject", self.updated)
+        router.add("GET", "sobjects/{object}/deleted", "sobject", self.deleted, "start end")
+        router.add("GET", "sobjects/{object}/updated", "sobject", self.updated, "start end")
         # An upsert by Id without an Id is a create (REST API guide, v37.0 and later).
         router.add("POST", "sobjects/{object}/Id", "sobject", self.create)
-        router.add("GET", "sobjects/{object}/{id}", "sobject", self.read)
+        router.add("GET", "sobjects/{object}/{id}", "sobject", self.read, "fields")
         router.add("PATCH", "sobjects/{object}/{id}", "sobject", self.update)
         router.add("DELETE", "sobjects/{object}/{id}", "sobject", self.delete)
-        router.add("GET", "sobjects/{object}/{field}/{value}", "sobject", self.read_by_key)
-        router.add("PATCH", "sobjects/{object}/{field}/{value}", "sobject", self.upsert)
+        router.add("GET", "sobjects/{object}/{field}/{value}", "sobject", self.read_by_key, "fields")
+        router.add("PATCH", "sobjects/{object}/{field}/{value}", "sobject", self.upsert, "updateOnly")
         router.add("DELETE", "sobjects/{object}/{field}/{value}", "sobject", self.delete_by_key)
 
     def object(self, name: str) -> SObject:
@@ -55,9 +57,17 @@ class Rows:
             raise errors.not_found()
         return one
 
-    def options(self, call: Call, path: str | None = None) -> Options:
-        """Return how a call wants its writes done, from its headers and the faults in force."""
-        rule = header_options(call.headers.get("sforce-duplicate-rule-header"))
+    def options(self, call: Call, path: str | None = None, *, assignment: str | None = None) -> Options:
+        """Return how a call wants its writes done, from its headers and the faults in force.
+
+        ``assignment`` stands in for Sforce-Auto-Assign where an API has no such header: TRUE, FALSE or a rule's Id.
+        """
+        rule = read_options(call, "sforce-duplicate-rule-header", _DUPLICATE_OPTIONS)
+        assigned = assignment or call.headers.get("sforce-auto-assign", "TRUE").strip()
+        if assigned.upper() not in {"TRUE", "FALSE"}:
+            known = {one.record_id[:15] for one in self.org.schema.options.assignment_rules}
+            if assigned[:15] not in known:
+                raise errors.refuse(400, "INVALID_CROSS_REFERENCE_KEY", f"invalid assignment rule: {assigned}")
         shown = path or "/".join(("/services/data", f"v{call.version}", *call.path))
         faults = self.org.faults
 
@@ -67,6 +77,8 @@ class Rows:
         return Options(
             call.user_id,
             allow_duplicates=rule.get("allowsave", "").lower() == "true",
+            shows_duplicates=rule.get("includerecorddetails", "").lower() == "true",
+            assignment=assigned,
             faults=of_records if faults.rules else None,
         )
 
@@ -107,12 +119,13 @@ class Rows:
     def _modified(self) -> str:
         return format_datetime(datetime.fromtimestamp(int(self.org.started_at), UTC), usegmt=True)
 
-    def _unchanged(self, call: Call) -> bool:
+    def _unchanged(self, call: Call, modified: float | None = None) -> bool:
+        """Whether nothing changed since If-Modified-Since: the org's objects, or a record changed at ``modified``."""
         since = call.headers.get("if-modified-since")
         if not since:
             return False
         try:
-            return parsedate_to_datetime(since).timestamp() >= int(self.org.started_at)
+            return parsedate_to_datetime(since).timestamp() >= int(modified or self.org.started_at)
         except ValueError:
             return False
 
@@ -162,6 +175,10 @@ class Rows:
         return self._show(call, one, self._alive(one, text))
 
     def _show(self, call: Call, one: SObject, record_id: str) -> Reply:
+        if "if-modified-since" in call.headers and "SystemModstamp" in one.fields:
+            (stamp,) = self.org.store.rows(one, ("SystemModstamp",), [record_id])[record_id]
+            if self._unchanged(call, read_datetime(stamp).timestamp()):
+                return Reply(304)
         fields = (
             [part.strip() for part in call.query["fields"].split(",") if part.strip()]
             if "fields" in call.query

@@ -51,6 +51,8 @@ class Change:
     values: dict[str, Stored]
     old: Mapping[str, Stored]
     now: str
+    # As in Options.
+    assignment: str = "FALSE"
 
     @property
     def creating(self) -> bool:
@@ -106,9 +108,10 @@ class LeadRules(PersonRules):
     needs: tuple[str, ...] = (*PersonRules.needs, "IsConverted")
 
     def check(self, change: Change, store: Store, taken: set[tuple[Stored, ...]]) -> list[RecordError]:
-        """Refuse a change of a converted lead."""
-        del store, taken
-        return [errors.converted()] if change.old.get("IsConverted") else []
+        """Refuse a change of a converted lead, unless the org's users may view and edit those."""
+        del taken
+        may = store.schema.options.edit_converted_leads
+        return [errors.converted()] if change.old.get("IsConverted") and not may else []
 
 
 class CaseRules(Rules):

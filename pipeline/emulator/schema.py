@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from dataclasses import fields as dataclass_fields
 from importlib import resources
 from typing import Any
+
+from pipeline.emulator.options import OrgOptions
 
 Json = dict[str, Any]
 
@@ -70,6 +73,12 @@ class Field:
     groupable: bool
     byte_length: int
     soap_type: str
+    html_formatted: bool
+    encrypted: bool
+    picklist_labels: Mapping[str, str]
+    # The picklist that decides which values are offered, and for each value the places of the deciding ones.
+    controller_name: str | None
+    valid_for: Mapping[str, Sequence[int]]
 
     @property
     def is_text(self) -> bool:
@@ -110,6 +119,8 @@ class SObject:
         self.retrieveable: bool = definition.get("retrieveable", True)
         self.mergeable: bool = definition.get("mergeable", False)
         self.fields: dict[str, Field] = {}
+        # Required fields that only some records need, which the object's rules know.
+        self.sometimes_required: frozenset[str] = frozenset()
         self.add_fields(field_of(one) for one in definition["fields"])
 
     def add_fields(self, fields: Iterable[Field]) -> None:
@@ -121,7 +132,8 @@ class SObject:
             field.relationship_name.lower(): field for field in self.fields.values() if field.relationship_name
         }
         self.stored = [field for field in self.fields.values() if not field.is_compound]
-        self.required = tuple(field.name for field in self.fields.values() if field.required)
+        needed = (field.name for field in self.fields.values() if field.required)
+        self.required = tuple(name for name in needed if name not in self.sometimes_required)
         self.unique = [field for field in self.fields.values() if field.unique]
         self.auto_numbers = [field for field in self.fields.values() if field.auto_number]
         self.references = {field.name: field for field in self.fields.values() if field.type == "reference"}
@@ -155,6 +167,9 @@ def field_of(definition: Mapping[str, Any]) -> Field:
     long_text = kind == "textarea" and length > _LONG_TEXT
     own = kind in {"boolean", "id"}
     writable = kind not in {"id", "address", "location"}
+    # What is encrypted is stored so that it cannot be compared (Salesforce Help, "Shield Platform Encryption").
+    encrypted = get("encrypted", False)
+    long_text = long_text or encrypted
     return Field(
         name=definition["name"],
         type=kind,
@@ -184,16 +199,32 @@ def field_of(definition: Mapping[str, Any]) -> Field:
         custom=get("custom", False),
         filterable=get("filterable", not long_text),
         sortable=get("sortable", not long_text and kind not in {"address", "location", "multipicklist"}),
-        groupable=get("groupable", (kind in _GROUPABLE) or (kind == "textarea" and not long_text)),
+        groupable=get("groupable", not long_text and kind in _GROUPABLE | {"textarea"}),
         byte_length=get("byteLength", length if kind in ID_TYPES else 3 * length),
         soap_type=get("soapType", _SOAP.get(kind, "xsd:string")),
+        html_formatted=get("htmlFormatted", False),
+        encrypted=encrypted,
+        picklist_labels=get("picklistLabels", {}),
+        controller_name=get("controllerName"),
+        valid_for=get("validFor", {}),
     )
+
+
+def definition_of(field: Field) -> Json:
+    """Return a field's whole definition, which ``field_of`` reads."""
+    return {_camel(one.name): getattr(field, one.name) for one in dataclass_fields(field)}
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(part.capitalize() for part in rest)
 
 
 class Schema:
     """Every object of the org, by name in any case and by key prefix."""
 
     def __init__(self, objects: Iterable[SObject]) -> None:
+        self.options = OrgOptions()
         self.objects: dict[str, SObject] = {}
         for one in objects:
             self.add(one)

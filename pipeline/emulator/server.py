@@ -5,6 +5,8 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Self, cast
 
 import uvicorn
@@ -12,7 +14,7 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from pipeline.emulator import org_file
+from pipeline.emulator import org_file, tls
 from pipeline.emulator.control import Control
 from pipeline.emulator.gate import Gate, Receive, Scope, Send
 from pipeline.emulator.limits import DEFAULT_DAILY_LIMIT
@@ -21,12 +23,16 @@ from pipeline.emulator.page import Page
 from pipeline.emulator.rest_bulk import BulkJobs
 from pipeline.emulator.rest_collections import Collections
 from pipeline.emulator.rest_composite import Composites
+from pipeline.emulator.rest_graph import Graphs
 from pipeline.emulator.rest_layouts import Layouts
 from pipeline.emulator.rest_query import Reading
 from pipeline.emulator.rest_rows import Rows
+from pipeline.emulator.rest_search import Searching
 from pipeline.emulator.rest_users import Passwords
 from pipeline.emulator.router import Router
 from pipeline.emulator.schema import Schema, standard_objects
+from pipeline.emulator.tls import Certificates, Proxy
+from pipeline.emulator.tooling import Tooling
 
 LOOPBACK = "127.0.0.1"
 # Longer than any test or demo waits between two requests; a real org keeps connections open for minutes too.
@@ -54,18 +60,25 @@ class Application:
         Layouts(rows, router)
         Passwords(org, router)
         Collections(org, rows, router)
-        Composites(org, rows, router)
+        Graphs(Composites(org, rows, router), router)
         Reading(org, router)
+        Searching(org, router)
         BulkJobs(org, rows, router)
-        self.gate = Gate(org, router, latency_ms=latency_ms)
+        Tooling(org, router)
+        self.gate = Gate(org, rows, router, latency_ms=latency_ms)
         self._rest: ASGIApp = Starlette(routes=[*Control(org).routes(), *Page(org, host).routes()])
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
-        if scope["type"] == "http" and scope["path"].startswith(("/services/", "/id/")):
+        if scope["type"] == "http" and _is_api(scope["path"]):
             await self.gate(scope, receive, send)
         else:
             await self._rest(scope, receive, send)
+
+
+def _is_api(path: str) -> bool:
+    """Whether the gate answers a path; Salesforce serves ``//services/data`` as well, which its CLI asks for."""
+    return path.startswith(("/services/", "/id/")) or path.lstrip("/").startswith(("services/", "id/"))
 
 
 def build(
@@ -100,7 +113,46 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _server(application: Application) -> uvicorn.Server:
+class _Server(uvicorn.Server):
+    """The server, and the proxy that leads https requests to it when there is one."""
+
+    def __init__(self, config: uvicorn.Config, proxy: Proxy | None) -> None:
+        super().__init__(config)
+        self._proxy = proxy
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take requests."""
+        await super().startup(sockets)
+        if self._proxy is not None:
+            await self._proxy.start()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take no more requests."""
+        if self._proxy is not None:
+            self._proxy.close()
+        await super().shutdown(sockets)
+
+
+@dataclass(frozen=True, slots=True)
+class Secured:
+    """An org's certificates and the address of its proxy."""
+
+    certificates: Certificates
+    proxy_listener: socket.socket
+
+    @classmethod
+    def prepare(cls, host: str) -> Self:
+        """Make certificates, and listen for the proxy on a free port of this machine."""
+        further = () if host in {"localhost", LOOPBACK} or not host[:1].isalpha() else (host,)
+        return cls(tls.make(further), listen(LOOPBACK, 0))
+
+    @property
+    def proxy_url(self) -> str:
+        """The proxy's address."""
+        return address_of(self.proxy_listener)
+
+
+def _server(application: Application, listener: socket.socket, secured: Secured | None) -> uvicorn.Server:
     config = uvicorn.Config(
         cast("Any", application),
         http=_Protocol,
@@ -109,10 +161,20 @@ def _server(application: Application) -> uvicorn.Server:
         log_level="warning",
         access_log=False,
         server_header=False,
+        date_header=False,
         timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=1,
     )
-    return uvicorn.Server(config)
+    if secured is None:
+        return _Server(config, None)
+    with secured.certificates.chain_file() as name:
+        config.ssl_certfile = name
+        # The key is read now, so that its file can go at once.
+        config.load()
+    host, port = listener.getsockname()[:2]
+    # The address of every interface is none to connect to.
+    target = {"0.0.0.0": LOOPBACK, "::": "::1"}.get(host, host)  # noqa: S104 - it is compared, not bound
+    return _Server(config, Proxy(secured.proxy_listener, (target, port)))
 
 
 def serve(
@@ -123,34 +185,50 @@ def serve(
     daily_limit: int = DEFAULT_DAILY_LIMIT,
     org_path: str | None = None,
     path: str | None = None,
+    authority_file: str | None = None,
     ready: Callable[[str], None] | None = None,
 ) -> None:
-    """Serve until interrupted; ``ready`` is called with the address once connections are taken."""
+    """Serve until interrupted; ``ready`` is told where, once connections are taken.
+
+    With ``authority_file`` the org is served by https; the authority that clients have to trust is written there.
+    """
     application = build(host=host, latency_ms=latency_ms, daily_limit=daily_limit, org_path=org_path, path=path)
     listener = listen(host, port)
-    if ready is not None:
-        ready(address_of(listener))
     try:
-        _server(application).run(sockets=[listener])
+        secured = Secured.prepare(host) if authority_file is not None else None
+        server = _server(application, listener, secured)
+        told = address_of(listener)
+        if authority_file is not None and secured is not None:
+            authority = Path(authority_file).resolve()
+            authority.write_bytes(secured.certificates.authority)
+            url = address_of(listener, "https")
+            told = f"{url}\n{tls.how_to(url, str(authority), secured.proxy_url)}"
+        if ready is not None:
+            ready(told)
+        server.run(sockets=[listener])
     finally:
         listener.close()
         application.org.close()
 
 
-def address_of(listener: socket.socket) -> str:
+def address_of(listener: socket.socket, scheme: str = "http") -> str:
     """Return the address of a listening socket as a URL."""
     host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 class Running:
-    """An emulator in a thread of this process; ``url`` is its address. Use it as a context manager."""
+    """An emulator in a thread of this process; ``url`` is its address. Use it as a context manager.
 
-    def __init__(self, application: Application, *, host: str = LOOPBACK, port: int = 0) -> None:
+    With ``tls`` it speaks https; ``secured`` then has the authority that a client must trust, and the proxy.
+    """
+
+    def __init__(self, application: Application, *, host: str = LOOPBACK, port: int = 0, tls: bool = False) -> None:
         self.application = application
         self._listener = listen(host, port)
-        self.url = address_of(self._listener)
-        self._server = _server(application)
+        self.secured = Secured.prepare(host) if tls else None
+        self.url = address_of(self._listener, "https" if tls else "http")
+        self._server = _server(application, self._listener, self.secured)
         self._thread = threading.Thread(target=self._run, name="emulator", daemon=True)
 
     @property

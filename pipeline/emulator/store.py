@@ -7,8 +7,9 @@ a field is looked up in a table large enough to matter, so that a write pays onl
 from __future__ import annotations
 
 import contextlib
+import math
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from pipeline.emulator.schema import ID_TYPES, NUMBER_TYPES, Field, Schema, SObject
@@ -17,6 +18,8 @@ from pipeline.emulator.values import Stored
 Row = tuple[Any, ...]
 # Below this many rows a scan is quicker than building an index.
 _INDEX_FROM = 200
+# Of the Earth, which the formula takes for a ball.
+_RADIUS_KM, _RADIUS_MI = 6_371.0088, 3_958.7613
 # Of the parameters that SQLite takes in one statement (32,766), how many one lookup uses.
 MOST_PARAMETERS = 20_000
 
@@ -24,6 +27,29 @@ MOST_PARAMETERS = 20_000
 def fold(text: Any) -> Any:
     """Return the form in which two texts are equal when Salesforce calls them equal; other values stay as they are."""
     return text.casefold() if isinstance(text, str) else text
+
+
+def folded(sql: str) -> str:
+    """Return SQL for the folded form of a text; one of plain letters is folded without a call of Python.
+
+    An index is on ``fold(...)`` itself, so what is looked up by value is compared with that.
+    """
+    return f"CASE WHEN length({sql}) = length(CAST({sql} AS BLOB)) THEN lower({sql}) ELSE fold({sql}) END"
+
+
+def _compare_folded(one: str, other: str) -> int:
+    first, second = one.casefold(), other.casefold()
+    return (first > second) - (first < second)
+
+
+def distance(*given: Any) -> float | None:
+    """Return how far two places are apart, by the haversine formula: latitudes and longitudes, then "mi" or "km"."""
+    if None in given:
+        return None
+    first, west, second, east = (math.radians(degrees) for degrees in given[:4])
+    high, wide = math.sin((second - first) / 2) ** 2, math.sin((east - west) / 2) ** 2
+    angle = 2 * math.asin(math.sqrt(min(1.0, high + math.cos(first) * math.cos(second) * wide)))
+    return angle * (_RADIUS_MI if given[4] == "mi" else _RADIUS_KM)
 
 
 def quote(name: str) -> str:
@@ -58,6 +84,8 @@ class Store:
         # A crash of the machine may lose the last replies; a crash of the process loses nothing.
         self._db.execute("PRAGMA synchronous=NORMAL")
         self._db.create_function("fold", 1, fold, deterministic=True)
+        self._db.create_function("distance", 5, distance, deterministic=True)
+        self._db.create_collation("folded", _compare_folded)
         self._depth = 0
         self._indexed: set[str] = set()
         self._db.execute("CREATE TABLE IF NOT EXISTS emulator_sequence (name TEXT PRIMARY KEY, last INTEGER NOT NULL)")
@@ -78,6 +106,10 @@ class Store:
                 self._db.execute(f"ALTER TABLE {quote(one.name)} ADD COLUMN {_column(field)}")
         for field in one.unique:
             self.index(one, field)
+
+    def add_function(self, name: str, function: Callable[..., Any]) -> None:
+        """Let SQL call a function of Python, with any number of arguments."""
+        self._db.create_function(name, -1, function, deterministic=True)
 
     def clear(self) -> None:
         """Delete every record; Ids start again."""

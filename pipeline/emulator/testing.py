@@ -1,8 +1,6 @@
 """The emulator for other projects' tests: a Salesforce org over HTTP in a thread, with or without pytest.
 
-With pytest, load the fixtures in the top-level ``conftest.py``; nothing is loaded for projects that do not ask:
-
-    pytest_plugins = ["pipeline.emulator.testing"]
+With pytest, the fixtures are there when the package is installed:
 
     def test_a_lead_is_created(salesforce, salesforce_emulator):
         salesforce.Lead.create({"LastName": "Byron", "Company": "Analytical Engines"})
@@ -34,7 +32,7 @@ from pipeline.emulator.limits import DEFAULT_DAILY_LIMIT
 if TYPE_CHECKING:
     from simple_salesforce.api import Salesforce
 
-# pytest reads this name in a plugin. The fixtures stand apart so that this module needs no pytest.
+# For projects that load this module as a plugin. The fixtures stand apart so that it needs no pytest.
 pytest_plugins = ["pipeline.emulator.fixtures"]
 
 _TIMEOUT_S = 30.0

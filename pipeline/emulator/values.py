@@ -6,13 +6,14 @@ Stored forms: text as sent (trimmed), booleans as 0 and 1, dates as ``YYYY-MM-DD
 
 from __future__ import annotations
 
+import html
 import math
 import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from typing import Any
 
-from pipeline.emulator import ids
+from pipeline.emulator import errors, ids
 from pipeline.emulator.errors import RecordError
 from pipeline.emulator.schema import NUMBER_TYPES, Field
 
@@ -35,6 +36,8 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 # What a CSV cell of a boolean field may say (Bulk API 2.0 guide, valid field formats).
 _BOOLEAN_CELLS = dict.fromkeys(("yes", "y", "true", "on", "1"), "true")
 _BOOLEAN_CELLS |= dict.fromkeys(("no", "n", "false", "off", "0"), "false")
+# An HTML tag, as far as it has to be told from a lone angle bracket.
+_TAG = re.compile(r"(</?[A-Za-z][^<>]*>)")
 _MIN_YEAR, _MAX_YEAR = 1700, 4000
 _SHORT_INT = 2**31
 
@@ -127,6 +130,9 @@ def check_of(field: Field) -> Check:  # noqa: PLR0911  (one return for each type
 def _text(field: Field) -> Check:
     length, label, name, kind = field.length, field.label, field.name, field.type
     further = _further(field)
+    # Three bytes a character are what a describe gives room for; a field with fewer counts bytes as well.
+    most_bytes = field.byte_length if field.byte_length < 3 * length else 0
+    rich = field.html_formatted and kind == "textarea"
 
     def check(value: Any) -> Stored:
         if value is None:
@@ -138,7 +144,9 @@ def _text(field: Field) -> Check:
             return None
         if not text.isascii():
             text = _SURROGATE.sub("?", text)
-        if len(text) > length:
+        if rich:
+            text = rich_text(text)
+        if len(text) > length or (most_bytes and len(text.encode()) > most_bytes):
             message = f"{label}: data value too large: {text} (max length={length})"
             raise Refused(RecordError("STRING_TOO_LONG", message, (name,)))
         if further is not None:
@@ -146,6 +154,17 @@ def _text(field: Field) -> Check:
         return text
 
     return check
+
+
+def rich_text(text: str) -> str:
+    """Return what a rich text field stores: HTML whose text is escaped, which is what its length counts.
+
+    Tags stay as they are. Salesforce Help, "Rich Text Area Field Limitations": the maximum includes the HTML tags;
+    replies of real orgs have quotes as ``&quot;`` and ``&#39;``.
+    """
+    parts = _TAG.split(text)
+    parts[::2] = [html.escape(html.unescape(part)).replace("&#x27;", "&#39;") for part in parts[::2]]
+    return "".join(parts)
 
 
 def _further(field: Field) -> Callable[[str], None] | None:
@@ -164,8 +183,7 @@ def _further(field: Field) -> Callable[[str], None] | None:
         def restricted(text: str) -> None:
             for one in text.split(";") if several else (text,):
                 if one not in allowed:
-                    message = f"{field.label}: bad value for restricted picklist field: {one}"
-                    raise Refused(RecordError("INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST", message, (field.name,)))
+                    raise Refused(errors.not_in_picklist(field.label, field.name, one))
 
         return restricted
     return None

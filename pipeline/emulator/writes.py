@@ -10,7 +10,8 @@ from pipeline.emulator import errors, ids, references
 from pipeline.emulator.drafts import Draft
 from pipeline.emulator.duplicates import DuplicateRules
 from pipeline.emulator.errors import Json, RecordError
-from pipeline.emulator.rules import Change, rules_of
+from pipeline.emulator.org_rules import rules_for
+from pipeline.emulator.rules import Change, Rules
 from pipeline.emulator.schema import Field, SObject
 from pipeline.emulator.store import Store, fold
 from pipeline.emulator.values import Stored, datetime_text, wrong_type_id
@@ -51,6 +52,10 @@ class Options:
 
     user_id: str
     allow_duplicates: bool = False
+    # Whether a refused duplicate shows the fields of the records it is like.
+    shows_duplicates: bool = False
+    # TRUE for the active assignment rules, FALSE for none, or the Id of one (REST API guide: Sforce-Auto-Assign).
+    assignment: str = "FALSE"
     faults: RecordFaults | None = None
 
 
@@ -62,6 +67,9 @@ class Writer:
         self._clock = clock
         self._duplicates = duplicates
         self._sequences: dict[str, ids.IdSequence] = {}
+        self._rules: dict[str, Rules] = {}
+        # While the org is under maintenance it can only be read.
+        self.read_only = False
 
     def forget(self) -> None:
         """Start Ids again from what the store knows."""
@@ -74,20 +82,25 @@ class Writer:
         self._store.keep_number(one.key_prefix, sequence.last)
         return record_id
 
+    def _rules_of(self, one: SObject) -> Rules:
+        rules = self._rules.get(one.name)
+        if rules is None:
+            rules = self._rules[one.name] = rules_for(self._store.schema, one)
+        return rules
+
     def create(self, one: SObject, drafts: Sequence[Draft], options: Options) -> list[Outcome]:
         """Insert records; those with problems are left out and say why."""
         now = datetime_text(self._clock())
         outcomes = [Outcome(problems=draft.problems) for draft in drafts]
-        for draft, outcome in zip(drafts, outcomes, strict=True):
-            if draft.record_id is not None:
-                message = "cannot specify Id in an insert call"
-                outcome.problems.append(RecordError("INVALID_FIELD_FOR_INSERT_UPDATE", message, ("Id",)))
+        if self.read_only:
+            return _all_refused(outcomes)
+        for draft in drafts:
             self._complete(one, draft)
         self._apply_faults(one, drafts, outcomes, options)
         references.check(self._store, one, drafts)
         references.check_owners(self._store, one, drafts)
-        rules = rules_of(one.name)
-        changes = [Change(draft.values, {}, now) for draft in drafts]
+        rules = self._rules_of(one)
+        changes = [Change(draft.values, {}, now, options.assignment) for draft in drafts]
         identities: set[tuple[Stored, ...]] = set()
         for draft, change in zip(drafts, changes, strict=True):
             if "OwnerId" in one.fields and draft.values.get("OwnerId") is None:
@@ -116,6 +129,8 @@ class Writer:
     def update(self, one: SObject, drafts: Sequence[Draft], options: Options) -> list[Outcome]:
         """Update records by the Ids their drafts carry; an Id may come up to twelve times, and the last one wins."""
         outcomes = [Outcome(problems=draft.problems) for draft in drafts]
+        if self.read_only:
+            return _all_refused(outcomes)
         waves: list[list[int]] = []
         seen: dict[str, int] = {}
         for position, (draft, outcome) in enumerate(zip(drafts, outcomes, strict=True)):
@@ -144,14 +159,14 @@ class Writer:
         self, one: SObject, drafts: Sequence[Draft], outcomes: Sequence[Outcome], options: Options
     ) -> None:
         now = datetime_text(self._clock())
-        rules = rules_of(one.name)
+        rules = self._rules_of(one)
         needs = (*(("IsDeleted",) if one.has_deleted else ()), *rules.needs)
         found = self._store.rows(one, needs, [str(outcome.record_id) for outcome in outcomes])
         changes: list[Change] = []
         for draft, outcome in zip(drafts, outcomes, strict=True):
             row = found.get(str(outcome.record_id))
             old = dict(zip(needs, row, strict=True)) if row else {}
-            changes.append(Change(draft.values, old or {"Id": outcome.record_id}, now))
+            changes.append(Change(draft.values, old or {"Id": outcome.record_id}, now, options.assignment))
             if row is None:
                 draft.problems[:] = [errors.no_such_reference()]
             elif old.get("IsDeleted"):
@@ -236,6 +251,8 @@ class Writer:
         needs = ("IsDeleted",) if one.has_deleted else ()
         found = self._store.rows(one, needs, record_ids)
         outcomes = [Outcome(record_id=record_id) for record_id in record_ids]
+        if self.read_only:
+            return _all_refused(outcomes)
         gone: set[str] = set()
         for outcome in outcomes:
             row = found.get(str(outcome.record_id))
@@ -282,8 +299,11 @@ class Writer:
         return stamps if "CreatedDate" in one.fields else {}
 
     def _complete(self, one: SObject, draft: Draft) -> None:
-        """Add defaults and the owner, and find what is missing. Links count as given."""
+        """Add defaults, and find what is missing and what must not be there. Links count as given."""
         values = draft.values
+        if draft.record_id is not None:
+            message = "cannot specify Id in an insert call"
+            draft.problems.append(RecordError("INVALID_FIELD_FOR_INSERT_UPDATE", message, ("Id",)))
         for name, default in one.defaults.items():
             if values.get(name) is None:
                 values[name] = default
@@ -346,3 +366,9 @@ class Writer:
                     draft.problems.append(RecordError("DUPLICATE_VALUE", message))
                 elif taken_by is None:
                     holder[folded] = mine or "<unknown>"
+
+
+def _all_refused(outcomes: list[Outcome]) -> list[Outcome]:
+    for outcome in outcomes:
+        outcome.problems[:] = [errors.maintenance()]
+    return outcomes

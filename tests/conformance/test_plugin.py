@@ -4,12 +4,13 @@ import importlib.metadata
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
 import requests
 
-from pipeline.emulator.testing import running_emulator
+from pipeline.emulator.testing import Emulator, running_emulator
 
 ORG = Path(__file__).parent / "org.yaml"
 WITH_FIXTURES = """
@@ -26,7 +27,7 @@ def test_second_finds_the_org_empty_and_whole(salesforce, salesforce_emulator):
 CONFTEST = """
 import pytest
 
-pytest_plugins = ["pipeline.emulator.testing"]
+{load}
 
 
 @pytest.fixture(scope="session")
@@ -36,7 +37,7 @@ def salesforce_emulator_options():
 WITHOUT_PYTEST = """
 import sys
 sys.modules["pytest"] = None
-from pipeline.emulator.testing import running_emulator
+from pipeline.emulator.testing import Emulator, running_emulator
 
 with running_emulator(daily_limit=50) as emulator:
     client = emulator.connect(version="62.0")
@@ -61,8 +62,9 @@ def run(*command: str, folder: Path) -> str:
     return done.stdout
 
 
-def test_another_project_asks_for_the_fixtures(tmp_path: Path) -> None:
-    (tmp_path / "conftest.py").write_text(CONFTEST.format(org=str(ORG)))
+@pytest.mark.parametrize("load", ["", 'pytest_plugins = ["pipeline.emulator.testing"]'])
+def test_another_project_asks_for_the_fixtures(tmp_path: Path, load: str) -> None:
+    (tmp_path / "conftest.py").write_text(CONFTEST.format(org=str(ORG), load=load))
     (tmp_path / "test_theirs.py").write_text(textwrap.dedent(WITH_FIXTURES))
     assert "2 passed" in run("-m", "pytest", "-q", "-p", "no:cacheprovider", folder=tmp_path)
 
@@ -71,9 +73,30 @@ def test_another_project_without_pytest(tmp_path: Path) -> None:
     assert run("-c", WITHOUT_PYTEST, folder=tmp_path).splitlines() == ["SalesforceRefusedRequest", "50 True", "[]"]
 
 
-def test_nothing_is_loaded_for_projects_that_do_not_ask() -> None:
+def test_a_project_that_asks_for_nothing_pays_for_nothing(tmp_path: Path) -> None:
     plugins = importlib.metadata.entry_points(group="pytest11")
-    assert [plugin.value for plugin in plugins if plugin.value.startswith("pipeline")] == []
+    assert "pipeline.emulator.fixtures" in [plugin.value for plugin in plugins]
+    (tmp_path / "test_theirs.py").write_text(
+        "import sys\n"
+        "def test_it():\n"
+        "    assert 'pipeline.emulator.fixtures' in sys.modules\n"
+        "    assert not {'uvicorn', 'starlette', 'simple_salesforce', 'requests', 'sqlite3'} & set(sys.modules)\n"
+    )
+    assert "1 passed" in run("-m", "pytest", "-q", "-p", "no:cacheprovider", folder=tmp_path)
+
+
+def test_each_test_gets_its_org_in_under_20_ms(salesforce_emulator: Emulator) -> None:
+    """Of five the quickest: a crowded machine may hold up any one."""
+    seconds = []
+    for _ in range(5):
+        client = salesforce_emulator.connect()
+        client.restful("sobjects/Lead", method="POST", json={"LastName": "Byron", "Company": "Engines"})
+        client.session.close()
+        started = time.perf_counter()
+        salesforce_emulator.reset()
+        seconds.append(time.perf_counter() - started)
+    assert salesforce_emulator.records("Lead") == []
+    assert min(seconds) < 0.02
 
 
 def test_two_emulators_at_once_know_nothing_of_each_other() -> None:

@@ -10,8 +10,11 @@ from typing import Any
 
 from pipeline.emulator.errors import Json, refuse
 from pipeline.emulator.schema import Field, SObject
-from pipeline.emulator.soql.parse import Query, QueryError, parse
-from pipeline.emulator.soql.plan import Compiler, Leaf, Node, Plan
+from pipeline.emulator.soql.compile import Asker, Compiler
+from pipeline.emulator.soql.formats import LOCALE
+from pipeline.emulator.soql.parse import parse
+from pipeline.emulator.soql.plan import Choice, Leaf, Node, Plan
+from pipeline.emulator.soql.tree import Query, QueryError, beyond
 from pipeline.emulator.store import MOST_PARAMETERS, Row, Store
 from pipeline.emulator.values import today
 
@@ -21,6 +24,8 @@ PAGE, SMALLEST_PAGE = 2_000, 200
 _MOST_CURSORS = 100
 # The most rows that groups may have, for they cannot be paged.
 _MOST_GROUPS = 2_000
+# Time zones in which a day is a day of the stored values.
+_ZONES = frozenset({None, "GMT", "UTC", "Etc/GMT", "Etc/UTC"})
 
 
 @dataclass(slots=True)
@@ -45,32 +50,74 @@ class Queries:
         """Drop all cursors."""
         self._cursors.clear()
 
-    def plan(self, text: str, *, deleted: bool = False) -> Plan:
-        """Compile a query; raise ApiError (400) when it is wrong."""
+    def plan(
+        self,
+        text: str,
+        *,
+        deleted: bool = False,
+        asker: Asker | None = None,
+        looked_up: Callable[[SObject, Field], None] | None = None,
+    ) -> Plan:
+        """Compile a query; raise ApiError (400) when it is wrong or beyond the emulator.
+
+        ``looked_up`` is told which fields are searched for exact values; by default they are indexed.
+        """
         try:
-            query: Query = parse(text)
-            return Compiler(self._store.schema, today(self._clock()), self._index).compile(query, deleted=deleted)
+            return self.plan_of(parse(text), deleted=deleted, asker=asker, looked_up=looked_up)
         except QueryError as problem:
             raise problem.reply(text) from None
+
+    def plan_of(
+        self,
+        query: Query,
+        *,
+        deleted: bool = False,
+        asker: Asker | None = None,
+        looked_up: Callable[[SObject, Field], None] | None = None,
+    ) -> Plan:
+        """Compile a query that was read; raise QueryError."""
+        compiler = Compiler(self._store.schema, today(self._clock()), looked_up or self._index, asker)
+        plan = compiler.compile(query, deleted=deleted)
+        if (plan.localized or plan.zoned) and asker is not None:
+            self._check_user(plan, asker)
+        return plan
+
+    def _check_user(self, plan: Plan, asker: Asker) -> None:
+        """Refuse what depends on a language or a time zone that the emulator has not."""
+        sql = "SELECT LocaleSidKey, TimeZoneSidKey FROM User WHERE Id = ?"
+        locale, zone = self._store.execute(sql, (asker.user_id,)).fetchone() or (LOCALE, None)
+        if plan.localized and (locale != LOCALE or "CurrencyIsoCode" in plan.one.fields):
+            raise beyond(f"FORMAT for the language {locale}, or in an org with several currencies")
+        if zone not in _ZONES:
+            raise beyond(f"days and hours in the time zone {zone}; the emulator's are GMT")
 
     def _index(self, one: SObject, known: Field) -> None:
         self._store.index(one, known, at_least=PAGE // 10)
 
-    def query(self, text: str, root: str, *, deleted: bool = False, page: int = PAGE, pages: bool = True) -> Json:
+    def query(
+        self,
+        text: str,
+        root: str,
+        *,
+        deleted: bool = False,
+        page: int = PAGE,
+        pages: bool = True,
+        asker: Asker | None = None,
+    ) -> Json:
         """Return the first page of a query's result; ``root`` is the path that URLs begin with.
 
         Without ``pages`` a longer result has no address for the rest, and no other client's cursor makes room for it.
         """
-        plan = self.plan(text, deleted=deleted)
+        plan = self.plan(text, deleted=deleted, asker=asker)
         if plan.counts:
-            return {"totalSize": self._count(plan), "done": True, "records": []}
+            return {"totalSize": self.count(plan), "done": True, "records": []}
         if plan.groups:
             return self._grouped(plan)
         parameters = [*plan.parameters, *plan.tail_parameters]
         limit = -1 if plan.limit is None else plan.limit
         cursor = self._store.execute(f"{plan.sql()} LIMIT {limit} OFFSET {plan.offset}", parameters)
         rows = cursor.fetchmany(page)
-        more = cursor.fetchone() if len(rows) == page else None
+        more = cursor.fetchone() if len(rows) == page and not plan.one_page else None
         records = self.records(plan, rows, root)
         if more is None:
             return {"totalSize": len(rows), "done": True, "records": records}
@@ -90,6 +137,10 @@ class Queries:
         while len(self._cursors) > _MOST_CURSORS:
             self._cursors.popitem(last=False)
         return locator
+
+    def knows(self, locator: str) -> bool:
+        """Whether a locator is that of a cursor of these queries."""
+        return locator.rpartition("-")[0] in self._cursors
 
     def more(self, locator: str) -> Json:
         """Return a further page; ``locator`` is the last segment of nextRecordsUrl."""
@@ -120,7 +171,8 @@ class Queries:
         """Return records of a plan by Id, in the order of the Ids."""
         return self.records(plan, self.rows_by_id(plan, record_ids), root)
 
-    def _count(self, plan: Plan) -> int:
+    def count(self, plan: Plan) -> int:
+        """Return how many rows a plan finds."""
         inner = plan.sql(columns="1")
         if plan.limit is not None or plan.offset:
             inner += f" LIMIT {-1 if plan.limit is None else plan.limit} OFFSET {plan.offset}"
@@ -139,7 +191,7 @@ class Queries:
         records = [
             {
                 "attributes": {"type": "AggregateResult"},
-                **{key: show(value, known) for (key, known), value in zip(plan.groups, row, strict=True)},
+                **{group.key: group.show(value) for group, value in zip(plan.groups, row, strict=True)},
             }
             for row in rows
         ]
@@ -185,7 +237,7 @@ def _quick(node: Node) -> list[tuple[str, int, bool]] | None:
     """Return the plain way to build a record, when it has fields only."""
     quick: list[tuple[str, int, bool]] = []
     for entry in node.entries:
-        if not isinstance(entry, Leaf) or entry.field.is_compound:
+        if not isinstance(entry, Leaf) or entry.field.is_compound or entry.show is not None:
             return None
         quick.append((entry.key, entry.positions[0], entry.field.type == "boolean"))
     return quick
@@ -203,6 +255,9 @@ def _record(node: Node, row: Row, root: str) -> Json | None:
     for entry in node.entries:
         if isinstance(entry, Leaf):
             record[entry.key] = show_leaf(entry, row)
+        elif isinstance(entry, Choice):
+            chosen = (_record(inner, row, root) for inner in entry.nodes)
+            record[entry.key] = next((inner for inner in chosen if inner is not None), None)
         else:
             record[entry[0]] = _record(entry[1], row, root)
     return record
@@ -210,6 +265,8 @@ def _record(node: Node, row: Row, root: str) -> Json | None:
 
 def show_leaf(leaf: Leaf, row: Row) -> Any:
     """Return a field's value as REST writes it."""
+    if leaf.show is not None:
+        return leaf.show(row[leaf.positions[0]])
     if not leaf.field.is_compound:
         return show(row[leaf.positions[0]], leaf.field)
     values = [row[place] if place >= 0 else None for place in leaf.positions]
@@ -228,4 +285,5 @@ def show_address(values: Sequence[Any]) -> Json | None:
     if all(value is None for value in values):
         return None
     names = ("city", "country", "geocodeAccuracy", "latitude", "longitude", "postalCode", "state", "street")
-    return dict(zip(names, values, strict=True))
+    # The codes are there in orgs with picklists of states and countries alone.
+    return dict(zip((*names, "countryCode", "stateCode"), values, strict=False))

@@ -209,10 +209,12 @@ def test_any_resource_by_its_path(salesforce: Any) -> None:
 
 
 @pytest.mark.exercises("Salesforce.toolingexecute")
-def test_the_tooling_api_is_absent(salesforce: Any) -> None:
-    with pytest.raises(SalesforceResourceNotFound) as absent:
-        salesforce.toolingexecute("sobjects")
-    assert "The requested resource does not exist" in str(absent.value)
+def test_the_tooling_api_has_queries_and_refuses_the_rest(salesforce: Any) -> None:
+    names = [one["name"] for one in salesforce.toolingexecute("sobjects")["sobjects"]]
+    assert "ApexClass" in names
+    with pytest.raises(SalesforceMalformedRequest) as refused:
+        salesforce.toolingexecute("executeAnonymous")
+    assert "not part of this emulator" in str(refused.value)
 
 
 @pytest.mark.exercises("Salesforce.apexecute")

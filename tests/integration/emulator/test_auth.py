@@ -102,7 +102,7 @@ def test_an_expired_password_still_logs_in_but_every_later_call_is_refused(org: 
 # OAuth.
 
 
-def test_the_password_grant_brings_a_refresh_token(org: OrgClient) -> None:
+def test_the_password_grant_brings_no_refresh_token(org: OrgClient) -> None:
     first = ask_for_token(org, "password", {**APP, **PASSWORD})
     assert first.status_code == 200
     body = first.json()
@@ -113,14 +113,9 @@ def test_the_password_grant_brings_a_refresh_token(org: OrgClient) -> None:
         "token_type",
         "issued_at",
         "signature",
-        "refresh_token",
     }
     assert (body["token_type"], body["instance_url"]) == ("Bearer", org.url)
     assert body["id"] == f"{org.url}/id/{ORG_ID}/{USER_ID}"
-    assert works(org, body["access_token"])
-    second = ask_for_token(org, "refresh_token", {**APP, "refresh_token": body["refresh_token"]}).json()
-    assert "refresh_token" not in second
-    assert works(org, second["access_token"])
     assert works(org, body["access_token"])
 
 
@@ -207,16 +202,6 @@ def test_an_assertion_signed_by_another_key_is_refused(org: OrgClient) -> None:
         assert reply.json() == {"error": "invalid_grant", "error_description": "invalid assertion"}
 
 
-def test_identity_and_userinfo_name_the_user(org: OrgClient) -> None:
-    for path in ("services/oauth2/userinfo", f"id/{ORG_ID}/{USER_ID}"):
-        body = org.get(f"/{path}").json()
-        assert (body["user_id"], body["organization_id"]) == (USER_ID, ORG_ID)
-        assert body["preferred_username"] == "admin@example.com"
-        assert body["urls"]["rest"] == f"{org.url}/services/data/v{{version}}/"
-    refused = org.http.get(f"{org.url}/services/oauth2/userinfo", timeout=10)
-    assert (refused.status_code, refused.text) == (403, "Bad_OAuth_Token")
-
-
 # The end of a session.
 
 
@@ -243,12 +228,6 @@ def test_revoking_ends_one_session(org: OrgClient) -> None:
     assert org.http.post(f"{org.url}/services/oauth2/revoke", data={"token": token}, timeout=10).status_code == 200
     assert not works(org, token)
     assert works(org, other)
-
-
-def test_revoking_a_refresh_token_ends_it(org: OrgClient) -> None:
-    refresh = ask_for_token(org, "password", {**APP, **PASSWORD}).json()["refresh_token"]
-    org.http.post(f"{org.url}/services/oauth2/revoke", data={"token": refresh}, timeout=10)
-    assert ask_for_token(org, "refresh_token", {**APP, "refresh_token": refresh}).status_code == 400
 
 
 def test_all_sessions_can_be_killed(org: OrgClient) -> None:

@@ -363,3 +363,10 @@ def test_a_page_of_many_thousand_records_is_one_reply(org: OrgClient) -> None:
 )
 def test_a_query_that_cannot_be_a_job_is_refused(org: OrgClient, text: str, code: str) -> None:
     assert org.post("jobs/query", {"operation": "query", "query": text}).json()[0]["errorCode"] == code
+
+
+@pytest.mark.parametrize("text", ["SELECT Id, Address FROM Lead", "SELECT Account.BillingAddress FROM Contact"])
+def test_a_query_job_of_an_address_is_refused_when_it_is_created(org: OrgClient, text: str) -> None:
+    reply = org.post("jobs/query", {"operation": "query", "query": text})
+    message = "Selecting compound data not supported in Bulk Query"
+    assert (reply.status_code, reply.json()) == (400, [{"message": message, "errorCode": "FUNCTIONALITY_NOT_ENABLED"}])

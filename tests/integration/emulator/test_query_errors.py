@@ -78,7 +78,7 @@ def test_an_error_shows_the_place(org: OrgClient) -> None:
         ("SELECT Id FROM Lead WHERE NumberOfEmployees LIKE '5'", "INVALID_QUERY_FILTER_OPERATOR", "invalid operator"),
         ("SELECT Id FROM Lead WHERE Description = 'x'", "INVALID_FIELD", "can not be filtered in a query call"),
         ("SELECT Id FROM Lead ORDER BY Notes__c", "MALFORMED_QUERY", "can not be sorted in a query call"),
-        ("SELECT Id FROM Lead WHERE Id IN (SELECT Id, Name FROM Lead)", "MALFORMED_QUERY", "exactly one field"),
+        ("SELECT Id FROM Lead WHERE OwnerId IN (SELECT Id, Name FROM User)", "MALFORMED_QUERY", "exactly one field"),
     ],
 )
 def test_a_wrong_query_is_refused_in_salesforce_s_words(org: OrgClient, text: str, code: str, words: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import requests
 
-from pipeline.emulator import faults, org_file
+from pipeline.emulator import faults, org_file, org_options
 from pipeline.emulator.schema import Schema, standard_objects
 from pipeline.emulator.testing import Emulator, running_emulator
 
@@ -55,7 +55,9 @@ def test_its_org_file_is_one(tmp_path: Path) -> None:
 
 def test_it_names_every_key_of_the_org_file() -> None:
     named = set(re.findall(r"`(\w+)`", _table("| key | says |\n| --- | --- |\n| `objects[]`")))
-    assert set(org_file._FIELD_KEYS) <= named
+    assert {*org_file._FIELD_KEYS, *org_options._OPTIONS} <= named
+    parts = set(re.findall(r"^\| `(\w+)(?:\[\])?`", _section("An org of your own"), re.MULTILINE))
+    assert parts >= org_file._PARTS
     types = re.search(r"\| `type` \| ([\w, ]+) \|", TEXT)
     assert types is not None
     assert set(types[1].split(", ")) == org_file._FIELD_TYPES
@@ -78,7 +80,7 @@ def test_it_names_the_standard_objects() -> None:
     (row,) = re.findall(r"^\| objects \| (.*?), and your own", TEXT, re.MULTILINE)
     named = set(row.split(", "))
     # What the others need to be there, and nobody writes.
-    behind = {"Group", "Organization", "Profile", "RecordType", "UserRole"}
+    behind = {"AssignmentRule", "Group", "Organization", "Profile", "RecordType", "UserRole"}
     assert named | behind == set(Schema(standard_objects()).objects)
 
 

@@ -100,17 +100,32 @@ def test_no_address_makes_the_org_fail(org: OrgClient, path: list[str], names: d
 
 
 SELECTED = ["Id", "COUNT()", "COUNT(Id)", "Owner.Name", "Address", "FIELDS(ALL)", "Title, MAX(CreatedDate)"]
-SELECTED += ["MIN(Address)", "SUM(Score__c)"]
+SELECTED += ["MIN(Address)", "SUM(Score__c)", "MIN(Status)", "FORMAT(CreatedDate) f", "toLabel(Status) s", "Id x"]
+SELECTED += ["TYPEOF Owner WHEN User THEN Username ELSE Name END", "Title, GROUPING(Title)", "(SELECT Id FROM Tasks)"]
+SELECTED += ["DAY_ONLY(Seen__c)", "FORMAT(MAX(Seen__c))", "DISTANCE(Address, GEOLOCATION(1, 2), 'km') d"]
 FILTERED = ["Id", "Title", "Score__c", "Born__c", "Seen__c", "IsConverted", "Topics__c", "Owner.Name", "Owner.Type"]
-FILTERED += ["COUNT(Id)", "MAX(Title)", "CALENDAR_YEAR(Seen__c)", "Address"]
+FILTERED += ["COUNT(Id)", "MAX(Title)", "CALENDAR_YEAR(Seen__c)", "Address", "toLabel(Status)", "DAY_ONLY(Seen__c)"]
+FILTERED += ["DISTANCE(Address, GEOLOCATION(1, 2), 'mi')", "Status", "Owner.IsActive", "FORMAT(Seen__c)"]
 OPERATORS = ["=", "!=", "<", ">=", "LIKE", "IN", "NOT IN", "INCLUDES"]
 LITERALS = ["'x'", "''", "null", "5", "1.5", "TRUE", "2026-01-01", "2026-01-01T00:00:00Z", "TODAY", "LAST_N_DAYS:3"]
-LITERALS += ["(SELECT Id FROM Lead)", "('x', null)", "(5, 1.5)", "(null)", "99999999999999999999"]
+LITERALS += [
+    "USD5",
+    "(TODAY)",
+    "(SELECT OwnerId FROM Account)",
+    "(SELECT Id FROM User LIMIT 1)",
+    "(SELECT Id FROM Lead)",
+    "('x', null)",
+    "(5, 1.5)",
+    "(null)",
+    "99999999999999999999",
+]
 TAILS = ["", "ORDER BY Title", "ORDER BY Owner.Name DESC NULLS LAST", "GROUP BY Title", "LIMIT 5", "ORDER BY Address"]
-TAILS += ["ORDER BY COUNT(Id)", "GROUP BY Title HAVING COUNT(Id) > 0"]
+TAILS += ["ORDER BY COUNT(Id)", "GROUP BY Title HAVING COUNT(Id) > 0", "GROUP BY ROLLUP(Title, Status)", "FOR VIEW"]
+TAILS += ["GROUP BY CUBE(Title, DAY_ONLY(Seen__c)) HAVING GROUPING(Title) = 1 ORDER BY Title", "ORDER BY Status DESC"]
+TAILS += ["GROUP BY Title, Status HAVING MIN(Status) = 'x' ORDER BY MAX(Title)", "WITH USER_MODE", "OFFSET 3"]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     selected=st.sampled_from(SELECTED),
     condition=st.tuples(*map(st.sampled_from, (FILTERED, OPERATORS, LITERALS))).map(" ".join),
@@ -118,4 +133,21 @@ TAILS += ["ORDER BY COUNT(Id)", "GROUP BY Title HAVING COUNT(Id) > 0"]
 )
 def test_no_query_makes_the_org_fail(org: OrgClient, selected: str, condition: str, tail: str) -> None:
     reply = org.soql(f"SELECT {selected} FROM Lead WHERE {condition} {tail}")
+    assert reply.status_code in {200, 400}, reply.text
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    words=st.lists(
+        st.sampled_from(
+            ["ann", "b*", "c?d", '"e f"', "AND", "OR", "NOT", "(", ")", "\\-", "-", "'", '"', "\\", "é", "x y"]
+        ),
+        max_size=6,
+    ),
+    tail=st.sampled_from(
+        ["", "IN NAME FIELDS", "RETURNING Lead(Id LIMIT 1), Contact LIMIT 3", "RETURNING Lead(x)", "}"]
+    ),
+)
+def test_no_search_makes_the_org_fail(org: OrgClient, words: list[str], tail: str) -> None:
+    reply = org.get("search", params={"q": f"FIND {{{' '.join(words)}}} {tail}"})
     assert reply.status_code in {200, 400}, reply.text

@@ -20,7 +20,7 @@ def load(tmp_path: Path, text: str) -> Org:
     ("text", "message"),
     [
         ("- x", "the file must be a mapping"),
-        ("object: []", "the file: unknown key 'object'; known are connected_apps, duplicate_rules, objects"),
+        ("object: []", "the file: unknown key 'object'; known are assignment_rules, connected_apps, duplicate_rules"),
         ("objects: {}", "objects must be a list"),
         ("objects: [x]", "objects[0] must be a mapping"),
         ("objects: [{}]", "objects[0]: name is missing"),
@@ -49,6 +49,38 @@ def load(tmp_path: Path, text: str) -> Org:
         (
             "objects: [{name: Lead, fields: [{name: X__c, type: reference, to: Nope}]}]",
             "objects[0].fields[0]: to names no object of the org: 'Nope'",
+        ),
+        (
+            "objects: [{name: Lead, fields: [{name: X__c, type: string, html_formatted: true}]}]",
+            "objects[0].fields[0]: html_formatted needs the type textarea",
+        ),
+        (
+            "objects: [{name: Lead, fields: [{name: X__c, type: string, encrypted: true, external_id: true}]}]",
+            "objects[0].fields[0]: a field that is encrypted can be neither unique nor an external Id",
+        ),
+        (
+            "objects: [{name: Task, fields: [{name: Pronouns}]}]",
+            "objects[0].fields[0]: a custom field's name ends with",
+        ),
+        ("options: {person: true}", "options: unknown key 'person'"),
+        ("options: {read_only: 1}", "options: read_only must be true or false"),
+        ("options: {state_and_country_picklists: {US: {}}}", "options.state_and_country_picklists.US: name is missing"),
+        ("record_types: [{object: Nope, name: x}]", "record_types[0]: the org has no object 'Nope'"),
+        ("record_types: [{object: Lead, name: x, person: true}]", "record_types[0]: person needs the option"),
+        (
+            "record_types: [{object: Lead, name: x, picklists: {City: [a]}}]",
+            "record_types[0].picklists: Lead has no picklist 'City'",
+        ),
+        (
+            "record_types: [{object: Lead, name: x, picklists: {Rating: [a]}}]",
+            "record_types[0].picklists.Rating: the field has no value 'a'",
+        ),
+        ("record_types: [{object: Lead, name: x, id: '00Q000000000001'}]", "record_types[0]: id must be a record Id"),
+        ("assignment_rules: [{object: Task}]", "assignment_rules[0]: object must be Lead or Case"),
+        ("assignment_rules: [{object: Lead, owner: x@y.co}]", "assignment_rules[0]: owner 'x@y.co' is no active user"),
+        (
+            "assignment_rules: [{object: Lead, owner: admin@example.com, match: {Nope: 1}}]",
+            "assignment_rules[0].match: Lead has no field 'Nope'",
         ),
         ("users: [{password: x}]", "users[0]: username is missing"),
         ("users: [{username: a@b.co, password: x, admin: true}]", "users[0]: unknown key 'admin'"),
@@ -116,3 +148,25 @@ def test_two_orgs_of_one_file_share_nothing(tmp_path: Path) -> None:
     assert len(one.duplicates.rules) == 1
     one.close()
     other.close()
+
+
+def test_an_org_may_name_its_own_countries(tmp_path: Path) -> None:
+    text = "options: {state_and_country_picklists: {FR: {name: France, states: {75: Paris}}, DE: {name: Germany}}}"
+    org = load(tmp_path, text)
+    lead = org.schema.objects["Lead"]
+    assert lead.fields["CountryCode"].picklist_values == ("FR", "DE")
+    assert lead.fields["StateCode"].picklist_values == ("75",)
+    assert org.schema.options.countries["FR"].states == {"75": "Paris"}
+
+
+def test_a_field_that_is_there_keeps_what_the_file_does_not_name(tmp_path: Path) -> None:
+    org = load(tmp_path, "objects: [{name: Lead, fields: [{name: Email, length: 70}]}]")
+    email = org.schema.objects["Lead"].fields["Email"]
+    assert (email.type, email.length, email.byte_length, email.id_lookup) == ("email", 70, 210, True)
+
+
+def test_a_reference_that_is_there_may_be_named_with_what_it_leads_to(tmp_path: Path) -> None:
+    field = "{name: ConvertedContactId, type: reference, to: Contact, createable: true}"
+    org = load(tmp_path, f"objects: [{{name: Lead, fields: [{field}]}}]")
+    known = org.schema.objects["Lead"].fields["ConvertedContactId"]
+    assert (known.reference_to, known.createable, known.relationship_name) == (("Contact",), True, "ConvertedContact")

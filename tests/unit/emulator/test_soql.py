@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.emulator.schema import Schema, standard_objects
+from pipeline.emulator.soql.compile import Compiler
 from pipeline.emulator.soql.dates import days_of
-from pipeline.emulator.soql.parse import Compare, Logic, Member, Path, Query, QueryError, Selected, Value, parse
-from pipeline.emulator.soql.plan import Compiler
+from pipeline.emulator.soql.parse import parse
+from pipeline.emulator.soql.tree import Compare, Logic, Member, Path, Query, QueryError, Selected, Value
 
 SCHEMA = Schema(standard_objects())
 TODAY = date(2026, 11, 23)  # a Monday
@@ -27,8 +28,8 @@ def literal(text: str) -> Value:
 
 def test_a_statement_becomes_a_tree() -> None:
     query = parse(
-        "select Id, c.Account.Name n, (SELECT Id FROM Contacts) from Account a where (Name like 'x%' or NOT Id = null)"
-        " and Type in ('a', null) order by Name desc nulls last limit 5 offset 2"
+        "select Id, c.Account.Name n, (SELECT Id FROM Contacts) from Account a where (Name like 'x%' or (NOT Id ="
+        " null)) and Type in ('a', null) order by Name desc nulls last limit 5 offset 2"
     )
     assert isinstance(query, Query)
     assert (query.source, query.alias, query.limit, query.offset) == ("Account", "a", 5, 2)

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.emulator.soql.parse import Compare, Logic, Member, Path, Query, Selected, Value, parse
+from pipeline.emulator.soql.parse import parse
+from pipeline.emulator.soql.tree import Compare, Logic, Member, Path, Query, Selected, Value
 from pipeline.salesforce.soql import lookup_queries
 
 # What ends a string, begins a comment or a bind variable, or means something to SOQL, SQL, LIKE, Apex or composite.
