@@ -11,6 +11,7 @@ import struct
 import time
 import zlib
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from dataclasses import dataclass
 from email.utils import formatdate
 from functools import lru_cache
 from typing import Any
@@ -55,6 +56,25 @@ _SOAP_SEGMENTS = 4  # services/Soap/<kind>/<version>
 _SOAP_KINDS = frozenset({"u", "c"})
 # The resource of a user's password, without the Id: all that a session with an expired password may use.
 _PASSWORD = ("sobjects", "User", "password")
+
+
+@dataclass(slots=True)
+class _Asked:
+    """A request as it came, its path in segments, with the fault that meets it and whether the org is crowded."""
+
+    method: str
+    segments: tuple[str, ...]
+    query: str
+    headers: dict[str, str]
+    raw: bytes
+    fault: Rule | None
+    base_url: str
+    crowded: bool
+
+    @property
+    def error(self) -> Rule | None:
+        """The fault that stands in for the answer of a resource."""
+        return self.fault if self.fault is not None and self.fault.fault == "error" else None
 
 
 class Gate:
@@ -152,95 +172,64 @@ class Gate:
             return self._refused(errors.refuse(413, "EXCEEDED_MAX_SIZE_REQUEST", "The request is too large"))
         base_url = base_url_of(headers.get("host", ""), scope["scheme"])
         query = scope["query_string"].decode("latin-1")
+        asked = _Asked(method, segments, query, headers, raw, fault, base_url, crowded)
         if segments[:2] == ("services", "data"):
-            return self._data(method, segments[2:], query, headers, raw, fault, base_url, crowded=crowded)
+            return self._data(asked, segments[2:])
         if segments[:2] == ("services", "async"):
-            return self._async(method, segments[2:], query, headers, raw, fault, base_url, crowded=crowded)
-        return self._elsewhere(method, segments, query, headers, raw, fault, base_url, crowded=crowded)
+            return self._async(asked, segments[2:])
+        return self._elsewhere(asked)
 
-    def _async(  # noqa: PLR0917  (as _data)
-        self,
-        method: str,
-        segments: tuple[str, ...],
-        query: str,
-        headers: dict[str, str],
-        raw: bytes,
-        fault: Rule | None,
-        base_url: str,
-        *,
-        crowded: bool,
-    ) -> Reply:
+    def _async(self, asked: _Asked, segments: tuple[str, ...]) -> Reply:
         """Answer a request to Bulk API 1.0, which names its session in a header of its own."""
         try:
             version = _version(f"v{segments[0]}" if segments else "")
-            user_id = self._user_of(headers.get("x-sfdc-session", ""), fault, ())
-            call = Call(method, version, segments[1:], parse_query(query), headers, raw, user_id, base_url=base_url)
-            self._charge(call, fault, crowded=crowded)
-            if fault is None or fault.fault != "error":
+            user_id = self._user_of(asked.headers.get("x-sfdc-session", ""), asked.fault, ())
+            call = _call(asked, version, segments[1:], user_id)
+            self._charge(call, asked.fault, crowded=asked.crowded)
+            if asked.error is None:
                 return self._async_jobs.answer(call)
-            refused: ApiError | AsyncError = AsyncError(fault.code, fault.message)
+            refused: ApiError | AsyncError = AsyncError(asked.error.code, asked.error.message)
         except (ApiError, AsyncError) as problem:
             refused = problem
-        return refusal(refused, headers)
+        return refusal(refused, asked.headers)
 
-    def _elsewhere(  # noqa: PLR0917  (as _data)
-        self,
-        method: str,
-        segments: tuple[str, ...],
-        query: str,
-        headers: dict[str, str],
-        raw: bytes,
-        fault: Rule | None,
-        base_url: str,
-        *,
-        crowded: bool,
-    ) -> Reply:
+    def _elsewhere(self, asked: _Asked) -> Reply:
         """Answer a request to another API than REST."""
+        segments, error = asked.segments, asked.error
         if segments[:2] == ("services", "Soap") and len(segments) >= _SOAP_SEGMENTS and segments[2] in _SOAP_KINDS:
-            if fault is not None and fault.fault == "error":
-                return soap.fault(fault.code, fault.message)
-            call = Call(method, segments[3], ("soap",), {}, headers, raw, base_url=base_url)
+            if error is not None:
+                return soap.fault(error.code, error.message)
+            call = Call(asked.method, segments[3], ("soap",), {}, asked.headers, asked.raw, base_url=asked.base_url)
 
             def admit(token: str, call: Call) -> str:
-                user_id = self._user_of(token, fault, ())
-                self._charge(call, fault, crowded=crowded)
+                user_id = self._user_of(token, asked.fault, ())
+                self._charge(call, asked.fault, crowded=asked.crowded)
                 return user_id
 
             return self._soap.answer(call, segments[2], admit)
         if segments[:2] == ("services", "oauth2") or segments[:1] == ("id",):
-            if fault is not None and fault.fault == "error":
-                return Reply(fault.status, {"error": fault.code, "error_description": fault.message})
-            return self._oauth.answer(visit_of(method, segments, query, headers, raw, base_url))
+            if error is not None:
+                return Reply(error.status, {"error": error.code, "error_description": error.message})
+            visit = visit_of(asked.method, segments, asked.query, asked.headers, asked.raw, asked.base_url)
+            return self._oauth.answer(visit)
         return self._refused(errors.not_found())
 
     # Data.
 
-    def _data(  # noqa: PLR0917  (the parts of a request, in its own order)
-        self,
-        method: str,
-        segments: tuple[str, ...],
-        query_string: str,
-        headers: dict[str, str],
-        raw: bytes,
-        fault: Rule | None,
-        base_url: str,
-        *,
-        crowded: bool,
-    ) -> Reply:
+    def _data(self, asked: _Asked, segments: tuple[str, ...]) -> Reply:
         if not segments:
             return Reply(200, versions())
-        query = parse_query(query_string)
         try:
             version = _version(segments[0])
-            user_id = self._session(headers, fault, segments[1:])
-            call = Call(method, version, segments[1:], query, headers, raw, user_id, base_url=base_url)
-            self._charge(call, fault, crowded=crowded)
-            if fault is not None and fault.fault == "error":
-                raise errors.refuse(fault.status, fault.code, fault.message)
-            _check_headers(headers)
+            user_id = self._session(asked.headers, asked.fault, segments[1:])
+            call = _call(asked, version, segments[1:], user_id)
+            self._charge(call, asked.fault, crowded=asked.crowded)
+            if asked.error is not None:
+                raise errors.refuse(asked.error.status, asked.error.code, asked.error.message)
+            _check_headers(asked.headers)
             reply = self._resources(call) if not call.path else self.router.answer(call)
         except UnparsableError as refused:
-            line, column = position_of(raw, refused.path)
+            line, column = position_of(asked.raw, refused.path)
             reply = self._refused(errors.json_invalid(refused.problem.message, line, column))
         except ApiError as refused:
             reply = self._refused(refused)
@@ -305,6 +294,11 @@ class Gate:
     @staticmethod
     def _refused(refused: ApiError) -> Reply:
         return Reply(refused.status, refused.body, dict(refused.headers))
+
+
+def _call(asked: _Asked, version: str, path: tuple[str, ...], user_id: str) -> Call:
+    query = parse_query(asked.query)
+    return Call(asked.method, version, path, query, asked.headers, asked.raw, user_id, base_url=asked.base_url)
 
 
 def base_url_of(host: str, scheme: str = "http") -> str:

@@ -153,7 +153,7 @@ class Collections:
         outcomes: list[Outcome] = []
         try:
             with self.org.store.transaction():
-                outcomes += [self._delete_one(text, options) for text in given]
+                outcomes += [self.org.writer.delete_one(text, options) for text in given]
                 if all_or_none and any(outcome.problems for outcome in outcomes):
                     raise RolledBack  # noqa: TRY301  (leaves the transaction)
         except RolledBack:
@@ -161,17 +161,6 @@ class Collections:
                 if not outcome.problems:
                     outcome.problems.append(errors.rolled_back())
         return Reply(200, [outcome.as_result() for outcome in outcomes])
-
-    def _delete_one(self, text: str, options: Options) -> Outcome:
-        try:
-            record_id = ids.canonical(text)
-        except ids.NotAnId:
-            return Outcome(text, [RecordError("MALFORMED_ID", f"malformed id {text}", ())])
-        one = self.org.schema.by_id(record_id)
-        if one is None:
-            return Outcome(record_id, [errors.no_such_reference()])
-        (outcome,) = self.org.writer.delete(one, [record_id], options)
-        return outcome
 
     # Reading.
 

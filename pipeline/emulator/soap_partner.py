@@ -12,7 +12,7 @@ from xml.etree import ElementTree as ET
 from pipeline.emulator import errors, ids
 from pipeline.emulator.describe import brief, describe
 from pipeline.emulator.drafts import CSV_NULL, Draft, UnknownColumn, read_row
-from pipeline.emulator.errors import ApiError, Json, RecordError
+from pipeline.emulator.errors import ApiError, Json
 from pipeline.emulator.http import Call
 from pipeline.emulator.merges import merge
 from pipeline.emulator.org import Org
@@ -162,17 +162,7 @@ class Partner:
         options = self._options(call, root)
         given = [text_of(one) for one in children(asked, "ids")]
         _at_most(len(given), MOST_RECORDS)
-        return _saved(self._all_or_none(root, lambda: [self._delete_one(text, options) for text in given]))
-
-    def _delete_one(self, text: str, options: Options) -> Outcome:
-        try:
-            record_id = ids.canonical(text)
-        except ids.NotAnId:
-            return Outcome(text, [RecordError("MALFORMED_ID", f"malformed id {text}", ())])
-        one = self.org.schema.by_id(record_id)
-        if one is None:
-            return Outcome(record_id, [errors.no_such_reference()])
-        return self.org.writer.delete(one, [record_id], options)[0]
+        return _saved(self._all_or_none(root, lambda: [self.org.writer.delete_one(text, options) for text in given]))
 
     def _merge(self, call: Call, root: ET.Element, asked: ET.Element) -> Raw:
         options = self._options(call, root)

@@ -273,6 +273,18 @@ class Writer:
                 self._store.update(one, [(record_id, dict(row_values)) for record_id in saved])
         return outcomes
 
+    def delete_one(self, text: str, options: Options) -> Outcome:
+        """Put the record of any object into the recycle bin, by its Id as a caller wrote it."""
+        try:
+            record_id = ids.canonical(text)
+        except ids.NotAnId:
+            return Outcome(text, [RecordError("MALFORMED_ID", f"malformed id {text}", ())])
+        one = self._store.schema.by_id(record_id)
+        if one is None:
+            return Outcome(record_id, [errors.no_such_reference()])
+        (outcome,) = self.delete(one, [record_id], options)
+        return outcome
+
     def _sequence(self, one: SObject) -> ids.IdSequence:
         sequence = self._sequences.get(one.key_prefix)
         if sequence is None:
