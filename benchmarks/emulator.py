@@ -20,7 +20,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -167,13 +166,11 @@ def get(url: str, path: str) -> bytes:
     return connection.getresponse().read()
 
 
-def on_core(core: int) -> Callable[[], None] | None:
-    """Return what keeps a child process on a core, where there are several and the system can."""
+def keep_on_core(process: int, core: int) -> None:
+    """Keep a process, by its id, on a core, where there are several and the system can."""
     cores = os.sched_getaffinity(0) if hasattr(os, "sched_setaffinity") else set()
-    if len(cores) <= core:
-        return None
-    chosen = {sorted(cores)[core]}
-    return lambda: os.sched_setaffinity(0, chosen)
+    if len(cores) > core:
+        os.sched_setaffinity(process, {sorted(cores)[core]})
 
 
 def run(folder: Path, requests: int) -> dict[str, float]:
@@ -181,7 +178,8 @@ def run(folder: Path, requests: int) -> dict[str, float]:
     own = folder / ".venv" / "bin" / "python"
     python = str(own) if own.exists() else sys.executable
     command = [python, "-m", "pipeline.cli.emulator", "--daily-limit", "100000000"]
-    server = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True, preexec_fn=on_core(0))  # noqa: PLW1509 - no threads yet
+    server = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True)
+    keep_on_core(server.pid, 0)
     try:
         assert server.stdout is not None
         url = server.stdout.readline().split()[-1]
