@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pipeline.emulator import errors, ids
@@ -13,6 +13,7 @@ from pipeline.emulator.org import Org
 from pipeline.emulator.rest_rows import Rows
 from pipeline.emulator.router import Router
 from pipeline.emulator.schema import Field, SObject
+from pipeline.emulator.store import Store
 from pipeline.emulator.writes import Options, Outcome
 
 MOST_RECORDS = 200
@@ -23,6 +24,23 @@ MOST_CHUNKS = 10
 
 class RolledBack(Exception):  # noqa: N818 - it undoes a transaction and is caught right outside it
     """An all-or-none request had a record that failed."""
+
+
+def saved_together(store: Store, write: Callable[[], list[Outcome]], all_or_none: bool) -> list[Outcome]:
+    """Write records, and undo everything when one record of an all-or-none request fails."""
+    outcomes: list[Outcome] = []
+    try:
+        with store.transaction():
+            outcomes += write()
+            if all_or_none and any(outcome.problems for outcome in outcomes):
+                raise RolledBack  # noqa: TRY301  (leaves the transaction)
+    except RolledBack:
+        for outcome in outcomes:
+            if not outcome.problems:
+                outcome.problems.append(errors.rolled_back())
+                outcome.record_id = None if outcome.created else outcome.record_id
+                outcome.created = False
+    return outcomes
 
 
 class Collections:
@@ -126,21 +144,9 @@ class Collections:
         return draft
 
     def _write(self, write: Any, chunks: list[tuple[SObject, list[Draft]]], all_or_none: bool) -> list[Outcome]:
-        """Write chunk by chunk, and undo everything when one record of an all-or-none request fails."""
-        outcomes: list[Outcome] = []
-        try:
-            with self.org.store.transaction():
-                for one, drafts in chunks:
-                    outcomes += write(one, drafts)
-                if all_or_none and any(outcome.problems for outcome in outcomes):
-                    raise RolledBack  # noqa: TRY301  (leaves the transaction)
-        except RolledBack:
-            for outcome in outcomes:
-                if not outcome.problems:
-                    outcome.problems.append(errors.rolled_back())
-                    outcome.record_id = None if outcome.created else outcome.record_id
-                    outcome.created = False
-        return outcomes
+        return saved_together(
+            self.org.store, lambda: [out for one, drafts in chunks for out in write(one, drafts)], all_or_none
+        )
 
     def delete(self, call: Call) -> Reply:
         """Delete records by the Ids in the query."""
@@ -150,16 +156,10 @@ class Collections:
         _at_most_200(len(given))
         options: Options = self.rows.options(call)
         all_or_none = call.query.get("allOrNone", "").lower() == "true"
-        outcomes: list[Outcome] = []
-        try:
-            with self.org.store.transaction():
-                outcomes += [self.org.writer.delete_one(text, options) for text in given]
-                if all_or_none and any(outcome.problems for outcome in outcomes):
-                    raise RolledBack  # noqa: TRY301  (leaves the transaction)
-        except RolledBack:
-            for outcome in outcomes:
-                if not outcome.problems:
-                    outcome.problems.append(errors.rolled_back())
+        writer = self.org.writer
+        outcomes = saved_together(
+            self.org.store, lambda: [writer.delete_one(text, options) for text in given], all_or_none
+        )
         return Reply(200, [outcome.as_result() for outcome in outcomes])
 
     # Reading.

@@ -16,7 +16,7 @@ from pipeline.emulator.errors import ApiError, Json
 from pipeline.emulator.http import Call
 from pipeline.emulator.merges import merge
 from pipeline.emulator.org import Org
-from pipeline.emulator.rest_collections import MOST_CHUNKS, MOST_RECORDS, MOST_RETRIEVED, RolledBack
+from pipeline.emulator.rest_collections import MOST_CHUNKS, MOST_RECORDS, MOST_RETRIEVED, saved_together
 from pipeline.emulator.rest_rows import Rows
 from pipeline.emulator.schema import SObject
 from pipeline.emulator.soap_records import described, described_global, error_elements, query_result, record
@@ -129,17 +129,7 @@ class Partner:
 
     def _all_or_none(self, root: ET.Element, write: Callable[[], list[Outcome]]) -> list[Outcome]:
         wanted = text_of(find(root, "allOrNone")) == "true"
-        outcomes: list[Outcome] = []
-        try:
-            with self.org.store.transaction():
-                outcomes += write()
-                if wanted and any(outcome.problems for outcome in outcomes):
-                    raise RolledBack  # noqa: TRY301  (leaves the transaction)
-        except RolledBack:
-            for outcome in outcomes:
-                if not outcome.problems:
-                    outcome.problems.append(errors.rolled_back())
-        return outcomes
+        return saved_together(self.org.store, write, wanted)
 
     def _draft(self, given: ET.Element, creating: bool | None, key: str) -> tuple[SObject, Draft]:
         one = self._object(text_of(next(children(given, "type"), None)))

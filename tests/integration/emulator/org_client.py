@@ -7,10 +7,13 @@ import re
 import socket
 import xml.sax.saxutils
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import requests
+
+from pipeline.emulator.server import Running, build
 
 VERSION = "66.0"
 LEAD = {"LastName": "Ng", "Company": "Ng Ltd"}
@@ -171,3 +174,20 @@ def xml_text(reply: requests.Response, tag: str) -> str:
 
 
 Cause = Callable[[OrgClient], requests.Response]
+
+
+@contextlib.contextmanager
+def running_org(folder: Path, text: str) -> Iterator[tuple[Running, requests.Session]]:
+    """Run the org of an org file's text in a thread of this process, with a client for it."""
+    path = folder / "org.yaml"
+    path.write_text(text, encoding="utf-8")
+    with Running(build(org_path=str(path))) as running, requests.Session() as http:
+        http.trust_env = False
+        yield running, http
+
+
+def emptied(running: Running, http: requests.Session) -> OrgClient:
+    """Return a client of the org without sessions of earlier tests, records, faults or spent calls."""
+    http.cookies.clear()
+    http.post(f"{running.url}/_emulator/reset", json={}, timeout=10).raise_for_status()
+    return OrgClient(running.url, http)

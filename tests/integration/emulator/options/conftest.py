@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 import requests
 
-from pipeline.emulator.server import Running, build
-from tests.integration.emulator.org_client import OrgClient
+from pipeline.emulator.server import Running
+from tests.integration.emulator.org_client import OrgClient, emptied, running_org
 
 ORG = """
 options:
@@ -45,15 +45,10 @@ records:
 
 @pytest.fixture(scope="session")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Running, requests.Session]]:
-    path = tmp_path_factory.mktemp("org") / "org.yaml"
-    path.write_text(ORG, encoding="utf-8")
-    with Running(build(org_path=str(path))) as server, requests.Session() as http:
-        http.trust_env = False
-        yield server, http
+    with running_org(tmp_path_factory.mktemp("org"), ORG) as running:
+        yield running
 
 
 @pytest.fixture
 def org(running: tuple[Running, requests.Session]) -> OrgClient:
-    server, http = running
-    http.post(f"{server.url}/_emulator/reset", json={}, timeout=10).raise_for_status()
-    return OrgClient(server.url, http)
+    return emptied(*running)
