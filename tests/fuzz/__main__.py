@@ -25,15 +25,16 @@ def main() -> int:
     """Run with the arguments of the command line."""
     parser = argparse.ArgumentParser(prog="make fuzz", description=__doc__)
     parser.add_argument("--minutes", type=float, default=60.0)
+    parser.add_argument("--batches", type=int, default=None, help=f"end after so many of {BATCH} messages")
     parser.add_argument("--seed", type=int, default=None, help="makes a run repeatable")
     given = parser.parse_args()
     seed = random.SystemRandom().randrange(10_000) if given.seed is None else given.seed
     with reading() as reader:
-        found = fuzz(reader, seed, seconds=60 * given.minutes)
+        found = fuzz(reader, seed, seconds=60 * given.minutes, batches=given.batches)
     return 1 if found else 0
 
 
-def fuzz(reader: Reader, seed: int, *, seconds: float = 0.0, batches: int | None = None) -> list[str]:
+def fuzz(reader: Reader, seed: int, *, seconds: float, batches: int | None) -> list[str]:
     """Fuzz for so many seconds, or batches; returns the findings."""
     lines = files("pipeline.data").joinpath("sdk_events.jsonl").read_text("utf-8").splitlines()
     maker = Maker(seed, [json.loads(line) for line in lines[:200]])

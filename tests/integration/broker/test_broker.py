@@ -12,6 +12,7 @@ from kombu.transport import pyamqp
 from pipeline import app, broker, send_event
 from pipeline.amqp import Connection
 from pipeline.local import LocalRedis, LocalStack, connect_producer, wait_until
+from pipeline.message_format import lost_readers
 
 PLAIN = Exchange("ingest")
 
@@ -76,6 +77,7 @@ def test_what_is_taken_is_on_record_until_it_is_acknowledged_or_goes_back(
         (again,) = taken(connection, queue, most=1)
         assert again.payload == {"number": 1}
         assert again.properties["delivery_info"]["redelivered"]
+        assert lost_readers(again.headers) == 0  # it was given back; nobody was lost with it
         third.ack()
         again.ack()
         assert redis.hlen("unacked") == 0
@@ -91,7 +93,14 @@ def test_what_nobody_acknowledges_comes_back_after_the_visibility_timeout(
     with Connection(
         redis_server.url, transport_options={"visibility_timeout": 1, "unacked_restore_throttle": 1}
     ) as other:
-        wait_until(lambda: taken(other, queue, most=1), what="the message again")
+        again: list[Any] = []
+
+        def is_back() -> bool:
+            again.extend(taken(other, queue, most=1))
+            return bool(again)
+
+        wait_until(is_back, what="the message again")
+        assert lost_readers(again[0].headers) == 1
 
 
 def test_what_was_held_when_the_connection_broke_is_given_back_over_the_next_one(tmp_path: Path) -> None:

@@ -166,6 +166,21 @@ def test_exported_events_can_be_sent_again_and_are_not_taken_for_the_old_ones(
     assert Inbox(redis_client, "Lead").counts() == {"appended": 2, "buried": 1, "repeated": 1}
 
 
+def test_what_was_no_event_is_kept_as_text_and_told_to_be_beyond_a_retry(runtime: Runtime, redis_client: Redis) -> None:
+    came = ['{"type": "identify", "traits": {"weight": NaN}}', "identify", 5]
+    ingest.ingest([identify(1, 1), *came], runtime)
+    assert {name: count for name, count in received(redis_client).items() if count} == {"accepted": 1, "rejected": 3}
+    letters = dead_letters(redis_client, "events")
+    assert not any(letter.is_retriable for letter in letters)
+    assert "3 of them cannot be retried" in pipeline("retry", "--all").output
+    assert dead_letters(redis_client, "events") == letters
+    exported = [json.loads(line) for line in pipeline("export").output.splitlines()]
+    assert exported == [letter.event for letter in letters]
+    assert exported == came
+    shown = json.loads(pipeline("show", f"events/{letters[0].id}").output)
+    assert shown["retriable"] is False
+
+
 def test_half_a_surrogate_pair_in_an_event_neither_rejects_others_nor_stops_a_command(
     runtime: Runtime, redis_client: Redis
 ) -> None:

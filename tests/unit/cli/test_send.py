@@ -190,6 +190,21 @@ def test_a_malformed_line_is_sent_as_text_and_stops_nothing(sent: list[list[Any]
     assert "5 events sent, 3 of them no JSON objects" in run.output
 
 
+def test_an_event_beyond_a_bound_is_told_by_its_line_and_the_rest_is_sent(
+    tmp_path: Path, sent: list[list[Any]]
+) -> None:
+    nested: dict[str, Any] = {}
+    for _ in range(65):
+        nested = {"a": nested}
+    file = write(tmp_path, [EVENTS[0], {**EVENTS[1], "properties": nested}, EVENTS[2]])
+    run = CliRunner().invoke(main, ["send", str(file), "--json"])
+    assert run.exit_code == 1, run.output
+    assert numbers(sent) == ["e0", "e2"]
+    assert json.loads(run.stdout.splitlines()[-1]) == {"sent": 2, "malformed": 0, "already_sent": 0, "refused": 1}
+    assert "line 2 is not sent: the event " in run.stderr
+    assert "nest" in run.stderr
+
+
 def test_a_missing_file_is_a_usage_error(sent: list[list[Any]]) -> None:
     run = CliRunner().invoke(main, ["send", "no-such-file.jsonl"])
     assert run.exit_code == 2
