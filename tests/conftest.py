@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,10 @@ import requests
 
 from pipeline.local import LocalRedis, LocalStack, emulator_service
 from pipeline.local.stack import emulator_address
+
+# A shell has what it starts in the background ignore SIGINT, and so would every program that a test sends one.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A crowded machine is no reason for a test to fail; tests of the bound itself take this away.
 os.environ["PIPELINE_SEND_TIMEOUT"] = "30"
