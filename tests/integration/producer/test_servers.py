@@ -48,7 +48,9 @@ def gunicorn(folder: Path, *options: str, **environ: str) -> Iterator[int]:
     """Run the application; yields the port."""
     (folder / "shop.py").write_text(APPLICATION, encoding="utf-8")
     log = folder / "gunicorn.log"
-    command = [sys.executable, "-m", "gunicorn", "--bind", f"{LOOPBACK}:0", *options, "shop:application"]
+    # A worker that is still starting may miss that it is to end; gunicorn would wait 30 seconds before it kills it.
+    server_options = ["--bind", f"{LOOPBACK}:0", "--graceful-timeout", "5"]
+    command = [sys.executable, "-m", "gunicorn", *server_options, *options, "shop:application"]
     env = clean_environment() | {"PYTHONPATH": str(folder)} | environ
     with log.open("wb") as out, subprocess.Popen(command, cwd=folder, env=env, stdout=out, stderr=out) as server:
         try:
