@@ -185,7 +185,7 @@ class Gate:
             version = _version(f"v{segments[0]}" if segments else "")
             user_id = self._user_of(asked.headers.get("x-sfdc-session", ""), asked.fault, ())
             call = _call(asked, version, segments[1:], user_id)
-            self._charge(call, asked.fault, crowded=asked.crowded)
+            self._charge(call, asked, "bulk_1")
             if asked.error is None:
                 return self._async_jobs.answer(call)
             refused: ApiError | AsyncError = AsyncError(asked.error.code, asked.error.message)
@@ -203,7 +203,7 @@ class Gate:
 
             def admit(token: str, call: Call) -> str:
                 user_id = self._user_of(token, asked.fault, ())
-                self._charge(call, asked.fault, crowded=asked.crowded)
+                self._charge(call, asked, "soap")
                 return user_id
 
             return self._soap.answer(call, segments[2], admit)
@@ -223,11 +223,13 @@ class Gate:
             version = _version(segments[0])
             user_id = self._session(asked.headers, asked.fault, segments[1:])
             call = _call(asked, version, segments[1:], user_id)
-            self._charge(call, asked.fault, crowded=asked.crowded)
+            found = self.router.find(call.path)
+            counted_as = found[0].resource if found else "unknown" if call.path else "resources"
+            self._charge(call, asked, counted_as)
             if asked.error is not None:
                 raise errors.refuse(asked.error.status, asked.error.code, asked.error.message)
             _check_headers(asked.headers)
-            reply = self._resources(call) if not call.path else self.router.answer(call)
+            reply = self._resources(call) if not call.path else self.router.answer_as_found(call, found)
         except UnparsableError as refused:
             line, column = position_of(asked.raw, refused.path)
             reply = self._refused(errors.json_invalid(refused.problem.message, line, column))
@@ -258,22 +260,17 @@ class Gate:
             raise errors.refuse(403, "INVALID_OPERATION_WITH_EXPIRED_PASSWORD", message)
         return session.user.record_id
 
-    def _charge(self, call: Call, fault: Rule | None, *, crowded: bool) -> None:
-        """Count the call, or raise 403 when the allowance is used up."""
+    def _charge(self, call: Call, asked: _Asked, resource: str) -> None:
+        """Count the call under the name of its resource, or raise 403 when the allowance is used up."""
         limits = self.org.limits
-        if crowded or (fault is not None and fault.fault == "concurrent"):
+        fault = asked.fault.fault if asked.fault is not None else None
+        if asked.crowded or fault == "concurrent":
             limits.refused += 1
             raise errors.limit_exceeded("ConcurrentRequests (Concurrent API Requests)")
-        if (fault is not None and fault.fault == "quota") or limits.exhausted():
+        if fault == "quota" or limits.exhausted():
             limits.refused += 1
             raise errors.limit_exceeded()
-        limits.charge(self._resource(call.path), charge_of(call))
-
-    def _resource(self, path: tuple[str, ...]) -> str:
-        """Return the name under which a call is counted."""
-        if not path:
-            return "resources"
-        return {"job": "bulk_1", "soap": "soap"}.get(path[0]) or self.router.resource(path)
+        limits.charge(resource, charge_of(call))
 
     def _resources(self, call: Call) -> Reply:
         names = (

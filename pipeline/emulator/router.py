@@ -31,6 +31,10 @@ class Route:
     parameters: dict[str, frozenset[str]]
 
 
+# A route, and the values of its placeholders.
+Found = tuple[Route, list[str]]
+
+
 class Router:
     """Finds handlers. Where patterns overlap, the one whose fixed words come first wins, whichever was added first."""
 
@@ -54,7 +58,7 @@ class Router:
         routes.append(Route(segments, resource, dict.fromkeys(methods.split(), handler), read))
         routes.sort(key=lambda route: [segment[0] == "{" for segment in route.segments])
 
-    def find(self, path: tuple[str, ...]) -> tuple[Route, list[str]] | None:
+    def find(self, path: tuple[str, ...]) -> Found | None:
         """Return the route of a path and the values of its placeholders."""
         if not path:
             return None
@@ -69,14 +73,13 @@ class Router:
                 return route, values
         return None
 
-    def resource(self, path: tuple[str, ...]) -> str:
-        """Return the name under which a call is counted."""
-        found = self.find(path)
-        return found[0].resource if found else "unknown"
-
     def answer(self, call: Call) -> Reply:
         """Answer a call; raise ApiError."""
-        found = self.find(call.path)
+        return self.answer_as_found(call, self.find(call.path))
+
+    @staticmethod
+    def answer_as_found(call: Call, found: Found | None) -> Reply:
+        """Answer a call whose route was found already; raise ApiError."""
         if found is None:
             if call.path and call.path[0] in _ELSEWHERE:
                 raise errors.not_covered(f"the resource /{'/'.join(call.path)}")
