@@ -3,6 +3,7 @@
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _SUFFIX = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
 _VALID = frozenset(ALPHABET)
+_IS_UPPER = str.maketrans({letter: "01"[letter.isupper()] for letter in ALPHABET})
 _VALUE = {letter: value for value, letter in enumerate(ALPHABET)}
 # The two characters after the key prefix name the instance an org lives on; the third is reserved.
 _INSTANCE = "Em0"
@@ -19,14 +20,8 @@ def suffix(short: str) -> str:
     Each group of five characters gives one: bit i is set when character i is an upper-case letter (SOAP API guide,
     ID field type).
     """
-    letters = []
-    for start in (0, 5, 10):
-        bits = 0
-        for position in range(5):
-            if "A" <= short[start + position] <= "Z":
-                bits |= 1 << position
-        letters.append(_SUFFIX[bits])
-    return "".join(letters)
+    bits = int(short[::-1].translate(_IS_UPPER), 2)
+    return _SUFFIX[bits & 31] + _SUFFIX[bits >> 5 & 31] + _SUFFIX[bits >> 10]
 
 
 def canonical(text: object) -> str:
@@ -46,8 +41,6 @@ class IdSequence:
     def __init__(self, prefix: str, last: int = 0) -> None:
         self.last = last
         self._head = prefix + _INSTANCE
-        # Characters 1-5 never change, so neither does the first check character.
-        self._first = suffix(self._head + "0" * (SHORT - len(self._head)))[0]
 
     def take(self) -> str:
         """Return the next 18-character Id."""
@@ -57,13 +50,7 @@ class IdSequence:
             number, digit = divmod(number, 62)
             digits.append(ALPHABET[digit])
         short = self._head + "".join(reversed(digits))
-        bits = 0
-        # The counter rarely reaches the second group, but when it does its check character follows.
-        middle = _SUFFIX[sum(1 << i for i in range(5) if "A" <= short[5 + i] <= "Z")] if self.last >= 62**5 else "A"
-        for position in range(5):
-            if "A" <= short[10 + position] <= "Z":
-                bits |= 1 << position
-        return short + self._first + middle + _SUFFIX[bits]
+        return short + suffix(short)
 
 
 def number_of(record_id: str) -> int:
