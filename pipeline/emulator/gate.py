@@ -312,6 +312,7 @@ def base_url_of(host: str, scheme: str = "http") -> str:
     return f"{scheme}://{host}"
 
 
+@lru_cache(maxsize=256)  # an error is not kept
 def _version(segment: str) -> str:
     """Return the version a path names; raise 404, or 410 for a retired one."""
     match = _VERSION.fullmatch(segment)

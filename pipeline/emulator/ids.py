@@ -1,8 +1,11 @@
 """Record Ids: 15 characters that tell case apart, and 3 more that let them be compared without case."""
 
+from functools import lru_cache
+
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _SUFFIX = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
 _VALID = frozenset(ALPHABET)
+_PAIRS = [first + second for first in ALPHABET for second in ALPHABET]
 _IS_UPPER = str.maketrans({letter: "01"[letter.isupper()] for letter in ALPHABET})
 _VALUE = {letter: value for value, letter in enumerate(ALPHABET)}
 # The two characters after the key prefix name the instance an org lives on; the third is reserved.
@@ -35,6 +38,15 @@ def canonical(text: object) -> str:
     return full
 
 
+@lru_cache(maxsize=64)  # of each object's newest Ids, which share all but the last two
+def _digits(number: int, width: int) -> str:
+    digits = []
+    for _ in range(width):
+        number, digit = divmod(number, len(ALPHABET))
+        digits.append(ALPHABET[digit])
+    return "".join(reversed(digits))
+
+
 class IdSequence:
     """Hands out Ids of one key prefix in ascending order; ``last`` is the number of the newest one."""
 
@@ -45,11 +57,8 @@ class IdSequence:
     def take(self) -> str:
         """Return the next 18-character Id."""
         self.last += 1
-        number, digits = self.last, []
-        for _ in range(SHORT - len(self._head)):
-            number, digit = divmod(number, 62)
-            digits.append(ALPHABET[digit])
-        short = self._head + "".join(reversed(digits))
+        higher, lowest = divmod(self.last, len(_PAIRS))
+        short = self._head + _digits(higher, SHORT - len(self._head) - 2) + _PAIRS[lowest]
         return short + suffix(short)
 
 
